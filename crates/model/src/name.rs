@@ -53,6 +53,12 @@ impl Name {
         }
     }
 
+    /// The name for what a `[[notify]]` section runs, such as `notify.1`. No server can have it: [`Self::try_new`]
+    /// refuses the dot.
+    pub fn of_notify(number: usize) -> Self {
+        Self(format!("notify.{number}").into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -61,8 +67,10 @@ impl Name {
 impl TryFrom<String> for Name {
     type Error = InvalidName;
 
+    /// Reads what was written from a name, also from one for a `[[notify]]` section.
     fn try_from(text: String) -> Result<Self, InvalidName> {
-        Self::try_new(&text)
+        let number = text.strip_prefix("notify.").and_then(|number| number.parse().ok());
+        number.map_or_else(|| Self::try_new(&text), |number| Ok(Self::of_notify(number)))
     }
 }
 
@@ -144,5 +152,13 @@ mod tests {
         for bad in ["", "-a", "_a", "a b", "a/b", "é", "a.b", &"x".repeat(41)] {
             assert!(Name::try_new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_name_for_a_notification_is_read_back_and_is_none_for_a_server() {
+        let name = Name::of_notify(12);
+        assert!(Name::try_new(name.as_str()).is_err());
+        assert_eq!(Name::try_from(String::from(name.clone())).as_ref(), Ok(&name));
+        assert!(Name::try_from("notify.x".to_owned()).is_err());
     }
 }

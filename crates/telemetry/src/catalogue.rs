@@ -342,7 +342,8 @@ pub const NOTIFICATIONS: Entry = Entry {
     kind: Kind::Counter,
     labels: &["outcome"],
     unit: Unit::None,
-    help: "Notifications of [[notify]] by outcome: delivered, failed, or dropped because too many waited",
+    help: "Notifications of [[notify]] by outcome: delivered, failed, merged into a newer one, or dropped \
+           because too many waited",
 };
 
 pub const LOG_LINES_DROPPED: Entry = Entry {

@@ -226,6 +226,8 @@ label! {
         Failed = "failed",
         /// Too many were waiting.
         Dropped = "dropped",
+        /// A newer one about the same server was sent instead.
+        Merged = "merged",
     }
 }
 

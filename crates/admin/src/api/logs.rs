@@ -38,7 +38,7 @@ pub struct LogLine {
     pub number: u64,
     /// When it was read, as RFC 3339.
     pub at: String,
-    /// The name of the server.
+    /// The name of the server, or `notify.1` for the command of the first section `[[notify]]`.
     pub server: String,
     /// The id of the instance.
     pub instance: u64,
@@ -160,7 +160,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     path = "/api/logs",
     tag = "logs",
     params(
-        ("server" = Option<String>, Query, description = "Only lines of this server."),
+        ("server" = Option<String>, Query, description = "Only lines of this server, or of a command of `[[notify]]`."),
         ("since" = Option<String>, Query, description = "Only lines since this time, as RFC 3339."),
         (
             "limit" = Option<u64>,
@@ -192,9 +192,11 @@ fn answer(admin: &Shared, which: &Which) -> Result<Response, Rejection> {
     if let Some(server) = &which.server
         && admin.source.pool(server).is_none()
     {
-        let servers = admin.source.status(View::Open).servers;
-        let names = servers.iter().map(|server| server.name.to_string());
-        return Err(Rejection::no_such_server("query parameter `server`", names));
+        let status = admin.source.status(View::Open);
+        if !status.notifications.iter().any(|one| one.section == *server) {
+            let names = status.servers.iter().map(|server| server.name.to_string());
+            return Err(Rejection::no_such_server("query parameter `server`", names));
+        }
     }
     let lines = which.lines(&admin.output)?;
     if which.follow {

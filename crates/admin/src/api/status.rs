@@ -52,6 +52,25 @@ pub struct DaemonStatus {
     /// In the order of the configuration.
     pub servers: Vec<Server>,
     pub endpoints: Vec<Endpoint>,
+    /// Who is told of changes: the sections `[[notify]]`, in the order of the configuration.
+    #[serde(default)]
+    #[schema(required)]
+    pub notifications: Vec<Notification>,
+}
+
+/// A section `[[notify]]`, and whether its notifications are delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Notification {
+    /// `notify.1` for the first section. `mainstay logs` shows what its command writes under this name.
+    pub section: String,
+    /// The name of the program, or scheme, host and port of the URL.
+    pub target: String,
+    /// Since when notifications are not delivered, as RFC 3339. None after one that was, and before the first.
+    #[schema(required)]
+    pub failing_since: Option<String>,
+    /// Why the newest one was not delivered. For the operator only.
+    #[schema(required)]
+    pub reason: Option<String>,
 }
 
 /// How much memory is used, and how much may be.

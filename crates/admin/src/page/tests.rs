@@ -37,6 +37,7 @@ fn status(servers: Vec<Server>) -> DaemonStatus {
         volumes: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         servers,
+        notifications: Vec::new(),
         endpoints: vec![Endpoint {
             path: "/mcp".to_owned(),
             servers: names,

@@ -27,7 +27,7 @@ use crate::api::openapi;
 use crate::api::pools::{ConnectionPool, PoolHealth, PoolNumbers};
 use crate::api::servers::Server;
 use crate::api::sessions::{Session, Sessions};
-use crate::api::status::{DaemonStatus, Memory, MemoryBudget};
+use crate::api::status::{DaemonStatus, Memory, MemoryBudget, Notification};
 use crate::source::{Source, View};
 
 mod changes;
@@ -79,6 +79,10 @@ impl Source for Fake {
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             servers: vec![server("time", state)],
+            notifications: vec![Notification {
+                section: "notify.1".to_owned(),
+                ..Notification::default()
+            }],
             endpoints: Vec::new(),
         }
     }

@@ -35,7 +35,10 @@ pub(super) fn run(shared: &Shared, args: &LogsArgs, out: &Output) -> Result<Exit
             return Ok(Exit::Done);
         }
         if page.lines.is_empty() {
-            out.remark("no server has written anything yet");
+            let (who, when) = (args.server.as_deref(), asked.since.map(|_| " since then"));
+            let (who, when) = (who.unwrap_or("no server"), when.unwrap_or(" yet"));
+            let has_not = if args.server.is_some() { "has not" } else { "has" };
+            out.remark(format!("{who} {has_not} written anything{when}"));
         } else if page.cut {
             out.remark("older lines were dropped");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mainstay_admin::api::servers::{Instance, Server};
-use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory};
+use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory, Notification};
 use mainstay_admin::health::takes_clients;
 use mainstay_model::status::{Health, InstanceState};
 
@@ -152,6 +152,13 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     }
     let notes = status.endpoints.iter().flat_map(list_notes);
     lines.extend(notes.map(|text| wrapped(&text, out)));
+    lines.extend(
+        status
+            .notifications
+            .iter()
+            .filter_map(|one| untold(one, now))
+            .map(|text| wrapped(&text, out)),
+    );
     for (name, state) in &status.circuit_breakers {
         lines.push(format!("breaker {name} is {state}"));
     }
@@ -176,6 +183,14 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
         lines.push(wrapped(&text, out));
     }
     lines.join("\n")
+}
+
+/// Since when a section `[[notify]]` tells nobody, and why.
+fn untold(one: &Notification, now: Timestamp) -> Option<String> {
+    let since = format::ago(one.failing_since.as_deref()?, now);
+    let why = format::harmless(one.reason.as_deref().unwrap_or("the reason is not shown"));
+    let (section, target) = (&one.section, format::harmless(&one.target));
+    Some(format!("{section} ({target}) could not tell anybody for {since}: {why}"))
 }
 
 /// How much of the memory budget is used, and for which kinds of data it was not enough.

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actions::Operator;
 use super::listening::{Addresses, Listeners};
-use super::notify::Notifier;
+use super::notify::{Notifier, Sections};
 use super::signals::Signals;
 use super::status::{Places, Status};
 use super::{
@@ -121,9 +121,10 @@ impl Daemon {
         })
         .await;
         changes::store(&metrics, &backend.events);
-        let notifier = Notifier::start(&settings.notify, &metrics, &host);
+        let sections = Sections::new(&settings.notify);
+        let notifier = Notifier::start(&settings.notify, &sections, &metrics, &host);
         changes::started(&metrics, &backend.events).await;
-        let answers = Status::new(&gateway, metrics.clone(), &addresses, places);
+        let answers = Status::new(&gateway, metrics.clone(), &addresses, places, sections);
         answers.observe();
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {

@@ -1,56 +1,64 @@
 //! Tells people of changes of servers, by a command or a webhook. `supervisor::notices` decides what is told and
-//! when; this carries it out within bounds, and never holds up what it is told about.
+//! when, and `supervisor::deliveries` in which order; this carries it out within bounds, and never holds up what
+//! it is told about.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use mainstay_model::Name;
 use mainstay_model::settings::NotifySpec;
+use mainstay_supervisor::deliveries::{Dated, Deliveries, Ended, Taken};
 use mainstay_supervisor::notices::{Notices, Rule, Seen, Telling};
 use mainstay_telemetry::events::{NotificationLost, NotificationSent};
 use mainstay_telemetry::{Change, Metrics, Notified};
 use mainstay_upstream::process::ProcessHost;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 mod deliver;
+mod sections;
+#[cfg(test)]
+mod tests;
 
 use self::deliver::{Channel, Notice};
+pub(super) use self::sections::Sections;
 
 /// Changes that wait for the decision who is told of them, which takes microseconds.
 const CHANGES_MAX: usize = 1024;
-/// Notifications of one section that wait for their turn: one for each of so many servers.
-const WAITING_MAX: usize = 256;
-/// Notifications of one section that are delivered at the same time. More would only load a machine on which
-/// many servers just failed.
-const AT_ONCE_MAX: usize = 4;
-/// The waits before the second and the third attempt.
-const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// Longest wait for what is being delivered when the daemon stops.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// Tells people of changes until it is stopped.
 pub(super) struct Notifier {
     stop: DropGuard,
-    tasks: TaskTracker,
+    task: JoinHandle<()>,
 }
 
-/// A notification on its way.
-struct Sending {
-    channel: Arc<Channel>,
-    /// The section, such as `notify.1`.
-    to: Arc<str>,
-    telling: Telling,
-    notice: Notice,
+/// The task that tells people.
+struct Teller {
+    notices: Notices,
+    /// In the order of the rules.
+    outboxes: Vec<Outbox>,
+    attempts: JoinSet<Result<(), String>>,
+    /// The place of the outbox, and the server that is told about.
+    under_way: HashMap<Id, (usize, Name)>,
+    sections: Sections,
+    metrics: Arc<Metrics>,
 }
 
-/// Where the notifications of one section wait.
+/// What one section has to deliver.
 struct Outbox {
-    to: Arc<str>,
+    /// The section, such as `notify.1`.
+    to: Name,
     channel: Arc<Channel>,
-    queue: mpsc::Sender<Sending>,
+    deliveries: Deliveries,
 }
+
+/// The end of an attempt: which one, and what came of it.
+type Attempted = Result<(Id, Result<(), String>), JoinError>;
 
 // === impl Notifier ===
 
@@ -58,34 +66,38 @@ impl Notifier {
     /// Tells people of every change from now on. None if nobody is to be told.
     pub(super) fn start(
         specs: &[NotifySpec],
+        sections: &Sections,
         metrics: &Arc<Metrics>,
         host: &Arc<ProcessHost>,
     ) -> Option<Self> {
         if specs.is_empty() {
             return None;
         }
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let mut outboxes = Vec::new();
-        for spec in specs {
-            let (queue, queued) = mpsc::channel(WAITING_MAX);
-            let channel = Arc::new(Channel::new(spec, host.clone()));
-            outboxes.push(Outbox { to: format!("notify.{}", spec.number).into(), channel, queue });
-            let sending = send_all(queued, metrics.clone(), stop.clone(), tasks.clone());
-            tasks.spawn(sending);
-        }
-        let rules = specs.iter().map(rule).collect();
+        let outbox = |spec: &NotifySpec| Outbox {
+            to: Name::of_notify(spec.number),
+            channel: Arc::new(Channel::new(spec, host.clone())),
+            deliveries: Deliveries::default(),
+        };
+        let teller = Teller {
+            notices: Notices::new(specs.iter().map(rule).collect()),
+            outboxes: specs.iter().map(outbox).collect(),
+            attempts: JoinSet::new(),
+            under_way: HashMap::new(),
+            sections: sections.clone(),
+            metrics: metrics.clone(),
+        };
+        let stop = CancellationToken::new();
         let (tell, told) = mpsc::channel(CHANGES_MAX);
         observe(metrics, tell);
-        tasks.spawn(decide(Notices::new(rules), told, outboxes, metrics.clone(), stop.clone()));
-        Some(Self { stop: stop.drop_guard(), tasks })
+        let task = tokio::spawn(teller.run(told, stop.clone()));
+        Some(Self { stop: stop.drop_guard(), task })
     }
 
     /// Ends what is being delivered, and waits for that.
     pub(super) async fn stop(self) {
         drop(self.stop);
-        self.tasks.close();
         // What is left then are commands, which the host ends.
-        let _ = tokio::time::timeout(STOP_MAX, self.tasks.wait()).await;
+        let _ = tokio::time::timeout(STOP_MAX, self.task).await;
     }
 }
 
@@ -110,37 +122,81 @@ fn seen(change: &Change) -> Option<Seen> {
     Some(Seen { server, from: change.from, to: change.to, reason })
 }
 
-/// Decides about each change, until the daemon stops.
-async fn decide(
-    mut notices: Notices,
-    mut changes: mpsc::Receiver<Seen>,
-    outboxes: Vec<Outbox>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
-    loop {
-        let deadline = notices.next_deadline();
-        let pause_over = async {
-            match deadline {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
+// === impl Teller ===
+
+impl Teller {
+    /// Decides about each change and carries out what is due, until the daemon stops.
+    async fn run(mut self, mut changes: mpsc::Receiver<Seen>, stop: CancellationToken) {
+        loop {
+            self.begin_attempts();
+            let deadlines =
+                self.outboxes.iter().filter_map(|outbox| outbox.deliveries.next_deadline());
+            let deadline = deadlines.chain(self.notices.next_deadline()).min();
+            let something_due = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let tellings = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                seen = changes.recv() => match seen {
+                    Some(seen) => self.notices.see(Instant::now(), &seen),
+                    None => break,
+                },
+                Some(attempted) = self.attempts.join_next_with_id() => {
+                    self.note_end(attempted);
+                    continue;
+                }
+                () = something_due => self.notices.due(Instant::now()),
+            };
+            // The same time for all who are told of the same.
+            let at = SystemTime::now();
+            for telling in tellings {
+                if let Some(outbox) = self.outboxes.get_mut(telling.rule) {
+                    outbox.take(Dated { telling, at }, &self.metrics);
+                }
             }
-        };
-        let tellings = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            seen = changes.recv() => match seen {
-                Some(seen) => notices.see(Instant::now(), &seen),
-                None => return,
-            },
-            () = pause_over => notices.due(Instant::now()),
-        };
-        // The same time for all who are told of the same.
-        let at = SystemTime::now();
-        for telling in tellings {
-            if let Some(outbox) = outboxes.get(telling.rule) {
-                outbox.put(telling, at, &metrics);
+        }
+        self.attempts.shutdown().await;
+    }
+
+    fn begin_attempts(&mut self) {
+        for (place, outbox) in self.outboxes.iter_mut().enumerate() {
+            while let Some(Dated { telling, at }) = outbox.deliveries.begin(Instant::now()) {
+                let (notice, channel) = (Notice::new(&telling, at), outbox.channel.clone());
+                let attempt = async move { channel.deliver(&notice).await };
+                let task = self.attempts.spawn(attempt);
+                self.under_way.insert(task.id(), (place, telling.server));
             }
+        }
+    }
+
+    fn note_end(&mut self, attempted: Attempted) {
+        let (id, result) = match attempted {
+            Ok(ended) => ended,
+            // It panicked, and is another failure.
+            Err(error) => (error.id(), Err("it could not be tried".to_owned())),
+        };
+        let Some((place, server)) = self.under_way.remove(&id) else { return };
+        let Some(outbox) = self.outboxes.get_mut(place) else { return };
+        let ended = outbox.deliveries.ended(Instant::now(), &server, result.is_ok());
+        let reason = result.err().unwrap_or_default();
+        match ended {
+            Ended::Delivered(telling) => {
+                self.sections.works(place);
+                outbox.sent(&telling, &self.metrics);
+            }
+            Ended::Failed(telling) => {
+                self.sections.fails(place, &reason);
+                outbox.lost(&telling, Notified::Failed, &reason, &self.metrics);
+            }
+            Ended::Merged => {
+                self.sections.fails(place, &reason);
+                self.metrics.notified(Notified::Merged);
+            }
+            Ended::Again | Ended::Unknown => {}
         }
     }
 }
@@ -148,67 +204,25 @@ async fn decide(
 // === impl Outbox ===
 
 impl Outbox {
-    fn put(&self, telling: Telling, at: SystemTime, metrics: &Metrics) {
-        let notice = Notice::new(&telling, at);
-        let (to, channel) = (self.to.clone(), self.channel.clone());
-        let sending = Sending { channel, to, telling, notice };
-        if let Err(TrySendError::Full(lost)) = self.queue.try_send(sending) {
-            lost.lost(Notified::Dropped, "too many notifications wait for their turn", metrics);
-        }
-    }
-}
-
-// === impl Sending ===
-
-impl Sending {
-    /// Delivers the notification, in three attempts at most.
-    async fn send(self, metrics: Arc<Metrics>) {
-        let mut waits = AGAIN_AFTER.into_iter();
-        loop {
-            let Err(error) = self.channel.deliver(&self.notice).await else {
-                let (to, server, event) = (&*self.to, &self.telling.server, self.telling.event);
-                return NotificationSent { to, server, event }.emit(&metrics);
-            };
-            let Some(wait) = waits.next() else {
-                return self.lost(Notified::Failed, &error, &metrics);
-            };
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    fn lost(&self, outcome: Notified, reason: &str, metrics: &Metrics) {
-        let (to, server, event) = (&*self.to, &self.telling.server, self.telling.event);
-        NotificationLost { to, server, event, outcome, reason }.emit(metrics);
-    }
-}
-
-/// Delivers the notifications of one section, a few at the same time, until the daemon stops.
-async fn send_all(
-    mut queued: mpsc::Receiver<Sending>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    let turns = Arc::new(Semaphore::new(AT_ONCE_MAX));
-    loop {
-        let next = async {
-            let turn = turns.clone().acquire_owned().await.ok()?;
-            Some((queued.recv().await?, turn))
-        };
-        let (sending, turn) = tokio::select! {
-            () = stop.cancelled() => return,
-            next = next => match next {
-                Some(next) => next,
-                None => return,
-            },
-        };
-        let (metrics, stop) = (metrics.clone(), stop.clone());
-        tasks.spawn(async move {
-            let _turn = turn;
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sending.send(metrics) => {}
+    fn take(&mut self, dated: Dated, metrics: &Metrics) {
+        let telling = dated.telling.clone();
+        match self.deliveries.take(dated) {
+            Taken::Waits => {}
+            Taken::Merged => metrics.notified(Notified::Merged),
+            Taken::Dropped => {
+                let reason = "too many notifications wait for their turn";
+                self.lost(&telling, Notified::Dropped, reason, metrics);
             }
-        });
+        }
+    }
+
+    fn sent(&self, telling: &Telling, metrics: &Metrics) {
+        let (to, server, event) = (self.to.as_str(), &telling.server, telling.event);
+        NotificationSent { to, server, event }.emit(metrics);
+    }
+
+    fn lost(&self, telling: &Telling, outcome: Notified, reason: &str, metrics: &Metrics) {
+        let (to, server, event) = (self.to.as_str(), &telling.server, telling.event);
+        NotificationLost { to, server, event, outcome, reason }.emit(metrics);
     }
 }

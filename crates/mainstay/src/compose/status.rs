@@ -23,6 +23,7 @@ use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
 use super::listening::Addresses;
+use super::notify::Sections;
 use super::target;
 
 /// Time between two readings of the processes' memory.
@@ -38,6 +39,7 @@ pub(super) struct Status {
     clock: Clock,
     listen: Vec<SocketAddr>,
     places: Places,
+    notify: Sections,
 }
 
 /// Where things of the daemon are.
@@ -55,10 +57,11 @@ impl Status {
         metrics: Arc<Metrics>,
         addresses: &Addresses,
         places: Places,
+        notify: Sections,
     ) -> Self {
         let clock = gateway.clock();
         let listen = addresses.all();
-        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, places }
+        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, places, notify }
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
@@ -191,6 +194,7 @@ impl Source for Status {
                 })
                 .collect(),
             servers,
+            notifications: self.notify.status(view),
         }
     }
 

@@ -3,15 +3,23 @@
 use std::path::Path;
 
 use http::Uri;
-use mainstay_model::settings::Runtime;
+use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
 
 /// Returns the file name of a program, or scheme, host and port of an address. Arguments, folders, paths and
 /// queries may hold secrets, and are left out.
 pub(super) fn shown(runtime: &Runtime) -> String {
     match runtime {
-        Runtime::Process(process) => program(process.command.first().map_or("", String::as_str)),
-        Runtime::Remote(remote) => origin(remote.url.expose()).unwrap_or_default(),
+        Runtime::Process(process) => of_process(process),
+        Runtime::Remote(remote) => of_remote(remote),
     }
+}
+
+pub(super) fn of_process(process: &ProcessSpec) -> String {
+    program(process.command.first().map_or("", String::as_str))
+}
+
+pub(super) fn of_remote(remote: &RemoteSpec) -> String {
+    origin(remote.url.expose()).unwrap_or_default()
 }
 
 /// The name of a program. A program with blanks in it may be a whole command line that no shell splits, so

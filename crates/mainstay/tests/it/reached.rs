@@ -98,6 +98,7 @@ fn status() -> Value {
         "endpoints": [
             { "path": "/mcp", "servers": ["time", "files"], "listens": 0, "streams": 0, "lists": [], "renamed": [] },
         ],
+        "notifications": [],
     })
 }
 

@@ -109,7 +109,8 @@ const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.stor
      endpoints[].streams listen memory_usage \
      memory_usage.budgets memory_usage.budgets.whole memory_usage.budgets.whole.max_bytes \
      memory_usage.budgets.whole.refusals memory_usage.budgets.whole.used_bytes \
-     memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes pid servers sessions \
+     memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes notifications notifications[].failing_since \
+     notifications[].reason notifications[].section notifications[].target pid servers sessions \
      state_dir status uptime_ms version volumes config_file mcp_url";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 

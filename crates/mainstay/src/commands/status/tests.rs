@@ -51,6 +51,11 @@ fn status() -> DaemonStatus {
             { "path": "/mcp/time", "servers": ["time"], "listens": 0, "streams": 1 },
             { "path": "/mcp/both", "servers": ["time", "files"] },
         ],
+        "notifications": [
+            { "section": "notify.1", "target": "tell-me" },
+            { "section": "notify.2", "target": "https://hooks.example.org",
+              "failing_since": "2026-01-01T00:01:00Z", "reason": "it answered HTTP 500" },
+        ],
     }))
     .unwrap()
 }
@@ -77,6 +82,7 @@ new is ready, and speaks it only
 /mcp lists 738 tools (1.0 MiB); models and clients do better with fewer: [endpoints.NAME] makes an address for some of the servers
 /mcp publishes 3 names that differ from the servers' own (see --json)
 /mcp publishes 1 name that most model APIs refuse: set names = \"strict\" in [gateway]
+notify.2 (https://hooks.example.org) could not tell anybody for 1 min: it answered HTTP 500
 breaker store is OPEN
 
 ADDRESS    LISTENS  OPEN STREAMS

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use mainstay_model::settings::{NotifySpec, NotifyTarget, ProcessSpec};
+use mainstay_model::settings::{NotifySpec, NotifyTarget, ProcessSpec, RemoteSpec};
 use mainstay_model::{InstanceId, Name, Redacted};
 use mainstay_supervisor::notices::Telling;
 use mainstay_upstream::process::{ProcessHost, RunningProcess, StopGraces};
@@ -109,19 +109,23 @@ impl Channel {
     pub(super) fn new(spec: &NotifySpec, host: Arc<ProcessHost>) -> Self {
         let number = spec.number;
         let way = match &spec.target {
-            NotifyTarget::Command(spec) => match Name::try_new(&format!("notify-{number}")) {
-                Ok(name) => {
-                    let (spec, runs) = (spec.clone(), AtomicU64::new(FIRST_INSTANCE));
-                    Way::Command { host, spec, name, runs }
-                }
-                Err(error) => Way::Nowhere(error.to_string()),
+            NotifyTarget::Command(spec) => Way::Command {
+                host,
+                spec: spec.clone(),
+                name: Name::of_notify(number),
+                runs: AtomicU64::new(FIRST_INSTANCE),
             },
-            NotifyTarget::Webhook(spec) => match Target::new(spec) {
-                Ok(target) => Way::Webhook(Arc::new(target)),
-                Err(error) => Way::Nowhere(error.to_string()),
-            },
+            NotifyTarget::Webhook(remote) => return Self::to_webhook(remote, spec.timeout),
         };
         Self { way, timeout: spec.timeout }
+    }
+
+    pub(super) fn to_webhook(remote: &RemoteSpec, timeout: Duration) -> Self {
+        let way = match Target::new(remote) {
+            Ok(target) => Way::Webhook(Arc::new(target)),
+            Err(error) => Way::Nowhere(error.to_string()),
+        };
+        Self { way, timeout }
     }
 
     /// Makes one attempt. Dropping the future ends it: the command with all that it has started, or the

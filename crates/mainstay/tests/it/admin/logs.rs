@@ -37,7 +37,7 @@ async fn what_a_server_wrote_is_shown_with_time_and_instance() {
     let first = text.lines().next().unwrap();
     assert!(first.ends_with("  misbehave stderr 0") && first.contains("Z talks i"), "{first}");
     let (_, remark, code) = logs(&daemon, &["quiet"]);
-    assert!(remark.contains("no server has written anything") && code == Some(0), "{remark}");
+    assert!(remark.contains("quiet has not written anything") && code == Some(0), "{remark}");
     assert!(logs(&daemon, &["--since", "2100-01-01T00:00:00Z"]).0.is_empty());
     assert_eq!(logs(&daemon, &["--since", "1h"]).0, text);
     let page: Value = serde_json::from_str(&logs(&daemon, &["--json"]).0).unwrap();

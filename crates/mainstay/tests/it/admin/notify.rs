@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::events::words;
-use super::over_the_socket;
+use super::{ask, over_the_socket};
 use crate::shared::{PATIENCE, daemon, eventually_within, misbehave, until};
 
 /// Longest wait for a crash loop: five restarts with growing pauses, on a busy machine.
@@ -29,7 +29,7 @@ impl Hook {
     /// Answers the first requests with these codes and later ones with the last of them.
     async fn start(codes: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook?key=hidden", listener.local_addr().unwrap());
+        let url = format!("http://{}/hook/hidden?key=hidden", listener.local_addr().unwrap());
         let got: Arc<Mutex<Vec<_>>> = Arc::default();
         let kept = got.clone();
         tokio::spawn(async move {
@@ -77,8 +77,9 @@ async fn answer(stream: TcpStream, code: u16) -> Option<(String, Value)> {
 /// A section whose command adds what it is told to a file: the variables, and what it reads.
 fn writing(folder: &Path, more: &str) -> (String, PathBuf) {
     let file = folder.join("told");
-    let script = "printf '%s %s %s %s ' \"$MAINSTAY_EVENT\" \"$MAINSTAY_NAME\" \"$MAINSTAY_STATE\" \
-                  \"$${LEAK-none}\" >> \"$1\"; cat >> \"$1\"; echo >> \"$1\"";
+    // A line in one step, so that nobody reads a part of it.
+    let script = "told=$(cat); printf '%s %s %s %s %s\\n' \"$MAINSTAY_EVENT\" \"$MAINSTAY_NAME\" \
+                  \"$MAINSTAY_STATE\" \"$${LEAK-none}\" \"$told\" >> \"$1\"";
     let command = ["sh", "-c", script, "sh", file.to_str().unwrap()];
     (format!("[[notify]]\ncommand = {command:?}\n{more}"), file)
 }
@@ -129,7 +130,7 @@ async fn a_loop_that_went_unseen_109_000_times_is_told_once_by_command_and_by_we
     assert!(json["reason"].as_str().unwrap().contains("no such table"), "{json}");
     assert!(json["text"].as_str().unwrap().starts_with("coordination is crash-loop: "), "{json}");
     let head = hook.got.lock()[0].0.to_ascii_lowercase();
-    assert!(head.starts_with("post /hook?key=hidden http/1.1"), "{head}");
+    assert!(head.starts_with("post /hook/hidden?key=hidden http/1.1"), "{head}");
     assert!(head.contains("x-key: hidden") && head.contains("content-type: application/json"));
 }
 
@@ -150,6 +151,47 @@ async fn a_webhook_that_fails_is_tried_three_times_and_no_redirect_is_followed()
     let log = daemon.log();
     assert!(log.contains("it answered HTTP 500") && log.contains("HTTP 302"), "{log}");
     assert!(!log.contains("hidden"), "{log}");
+    let status = daemon.run(&["status", "--json"]).unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    let sections = status["notifications"].as_array().unwrap();
+    let failing: Vec<_> = sections.iter().map(|one| !one["failing_since"].is_null()).collect();
+    assert_eq!(failing, [false, true, true], "{status}");
+    assert_eq!(sections[1]["reason"], "it answered HTTP 500");
+    let shown = daemon.run(&["status"]).unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let origin = fails.url.split("/hook").next().unwrap();
+    let line = format!("notify.2 ({origin}) could not tell anybody for ");
+    assert!(shown.contains(&line) && !shown.contains("notify.1 ("), "{shown}");
+    let (_, _, open) = ask(&daemon, "GET /api/status", &[], "").await;
+    assert_eq!(open["notifications"][1]["section"], "notify.2");
+    assert_eq!(open["notifications"][1]["reason"], Value::Null);
+    for text in [status.to_string(), shown, open.to_string()] {
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_command_writes_is_kept_under_a_name_that_no_server_has() {
+    let talks = ["sh", "-c", "echo told of $MAINSTAY_NAME >&2"];
+    let daemon = daemon()
+        .command_server("missing", &["/nowhere/at-all"])
+        .command_server("notify-1", &["sh", "-c", "echo of the server >&2; sleep 600"])
+        .config(&format!("[[notify]]\ncommand = {talks:?}\nservers = ['missing']"))
+        .start()
+        .await
+        .unwrap();
+    until("it is told", async || notifications(&daemon, "delivered").await == 1).await;
+    let logs = |name| {
+        let ran = daemon.run(&["logs", name, "--json"]).unwrap();
+        let page: Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
+        let lines = page["lines"].as_array().cloned().unwrap_or_default();
+        lines.iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("the command's line", async || logs("notify.1") == ["told of missing"]).await;
+    until("the server's line", async || logs("notify-1").contains(&"of the server".into())).await;
+    assert!(!logs("notify-1").contains(&"told of missing".into()));
+    let unknown = daemon.run(&["logs", "notify.2"]).unwrap();
+    assert!(!unknown.status.success());
 }
 
 #[tokio::test]
