@@ -22,6 +22,10 @@ pub const SERVERS_MAX: usize = 1024;
 pub const AT_ONCE_MAX: usize = 4;
 /// The waits before the second and the third attempt.
 pub const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+/// The wait before each later attempt: the receiver may be away for a while.
+pub const LATER_AFTER: Duration = Duration::from_secs(5 * 60);
+/// Later attempts, for an hour.
+pub const LATER_MAX: usize = 12;
 
 /// A telling, and when it was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +51,12 @@ pub enum Ended {
     Delivered(Telling),
     /// The attempt failed, and another one follows.
     Again,
+    /// The third attempt failed. Others follow much later.
+    Failed(Telling),
     /// The attempt failed, and the telling is left out for a newer one.
     Merged,
     /// The last attempt failed.
-    Failed(Telling),
+    GivenUp(Telling),
     /// There was no such attempt.
     Unknown,
 }
@@ -157,15 +163,19 @@ impl Deliveries {
                 self.wait(entry.dated.merged(newer));
                 Ended::Merged
             }
-            (false, None) => match AGAIN_AFTER.get(entry.failures) {
-                Some(pause) => {
-                    entry.failures += 1;
-                    entry.step = Step::Waits(Some(now + *pause));
-                    self.entries.insert(server.clone(), entry);
-                    Ended::Again
-                }
-                None => Ended::Failed(entry.dated.telling),
-            },
+            (false, None) => {
+                let Some(pause) = pause(entry.failures) else {
+                    return Ended::GivenUp(entry.dated.telling);
+                };
+                let ended = match entry.failures == AGAIN_AFTER.len() {
+                    true => Ended::Failed(entry.dated.telling.clone()),
+                    false => Ended::Again,
+                };
+                entry.failures += 1;
+                entry.step = Step::Waits(Some(now + pause));
+                self.entries.insert(server.clone(), entry);
+                ended
+            }
         }
     }
 
@@ -187,6 +197,12 @@ impl Deliveries {
         let entry = Entry { dated, turn, failures: 0, step: Step::Waits(None) };
         self.entries.insert(server, entry);
     }
+}
+
+/// The wait before the next attempt after so many failures and one more. None: there is no other one.
+fn pause(failures: usize) -> Option<Duration> {
+    let later = (failures < AGAIN_AFTER.len() + LATER_MAX).then_some(LATER_AFTER);
+    AGAIN_AFTER.get(failures).copied().or(later)
 }
 
 // === impl Entry ===

@@ -7,9 +7,10 @@ pub(crate) static NOTIFY: Section = Section {
     doc: "Who is told when a server fails or comes back: a program that is run, or a URL that gets a POST. Exactly \
           one of `command` and `url` is required. Of each server at most one notification is sent a minute: the \
           first change is told at once, and what follows within the minute is told together at its end, with the \
-          state that holds then. The program finds `MAINSTAY_EVENT`, `MAINSTAY_NAME`, `MAINSTAY_STATE` and \
+          state that holds then. The reason may quote what the server wrote last. After a restart of the daemon, \
+          servers begin anew, so `back` is told only of those that failed since. The program finds `MAINSTAY_EVENT`, `MAINSTAY_NAME`, `MAINSTAY_STATE` and \
           `MAINSTAY_REASON` in its environment, and gets on standard input the JSON object that is the body of the \
-          POST. When it ends, so does all that it has started. An attempt that fails is repeated twice, unless there is \
+          POST. When it ends, so does all that it has started. An attempt that fails is repeated after one and four seconds, and then every five minutes for an hour, unless there is \
           something newer to tell about the same server. `mainstay logs notify.1` shows what the program of the first \
           section writes to standard error, and `mainstay status` says which section can't tell anybody.",
     keys: &KEYS,
@@ -29,7 +30,8 @@ static KEYS: [Key; 7] = [
         Kind::HookUrl(&["http", "https"]),
         "'https://hooks.example.org/mainstay'",
         "A URL that gets a POST with a JSON object. Redirects are not followed. Proxies of the environment are \
-         used. No more of it than scheme and host is shown anywhere.",
+         used. For many chats its path is a secret: `secret:env:NAME` and `secret:file:FILE` keep it out of the \
+         file. No more of it than scheme and host is shown anywhere.",
     ),
     Key::new(
         "headers",

@@ -96,9 +96,9 @@ async fn all(client: &Client, mut asked: EventsAsked) -> Result<EventPage, Clien
 impl Lines<'_> {
     fn print(&mut self, event: &EventRecord) {
         let out = self.out;
-        let name = name(event);
+        let (name, change) = (format::harmless(name(event)), format::harmless(&event.event));
         self.name_width = self.name_width.max(name.len());
-        let (width, change) = (self.name_width, &event.event);
+        let width = self.name_width;
         let blanks = " ".repeat(CHANGE_WIDTH.saturating_sub(change.len()));
         let before = TIME_WIDTH + width + CHANGE_WIDTH + 3 * GAP.len();
         let room = out.columns().map(|columns| columns.saturating_sub(before).max(REASON_MIN));
@@ -108,7 +108,7 @@ impl Lines<'_> {
             false => format::headline(reason, room.unwrap_or(usize::MAX)),
         };
         let at = out.paint(Look::Faint, &seconds(&event.at));
-        let change = out.paint(look(event), change);
+        let change = out.paint(look(event), &change);
         let line = format!("{at}{GAP}{name:<width$}{GAP}{change}{blanks}{GAP}{reason}");
         out.line(line.trim_end());
     }

@@ -196,6 +196,7 @@ impl Teller {
                 self.sections.fails(place, &reason);
                 self.metrics.notified(Notified::Merged);
             }
+            Ended::GivenUp(_) => self.sections.fails(place, &reason),
             Ended::Again | Ended::Unknown => {}
         }
     }

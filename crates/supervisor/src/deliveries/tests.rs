@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::{ChangeKind, Condition, Name};
 use proptest::prelude::*;
 
-use super::{AGAIN_AFTER, AT_ONCE_MAX, Dated, Deliveries, Ended, SERVERS_MAX, Taken};
+use super::{AGAIN_AFTER, AT_ONCE_MAX, Dated, Deliveries, Ended, LATER_MAX, SERVERS_MAX, Taken};
 use crate::notices::Telling;
 use Condition::{CrashLoop, NotReady, Ready};
 
@@ -64,6 +64,26 @@ fn a_failed_attempt_is_left_out_for_what_came_meanwhile() {
     assert_eq!(deliveries.ended(now, &name("a"), false), Ended::Unknown);
 }
 
+/// A receiver that restarts for six seconds hears of it, and one that is gone for an hour costs nothing more.
+#[test]
+fn a_receiver_that_was_away_is_told_later() {
+    let (mut deliveries, mut now) = (Deliveries::default(), Instant::now());
+    deliveries.take(dated("a", Ready, CrashLoop, "1"));
+    let mut ends = Vec::new();
+    while deliveries.begin(now).is_some() {
+        ends.push(deliveries.ended(now, &name("a"), false));
+        now = deliveries.next_deadline().unwrap_or(now);
+    }
+    assert_eq!(ends.len(), 1 + AGAIN_AFTER.len() + LATER_MAX);
+    assert!(
+        matches!(ends[2], Ended::Failed(_)) && ends[3..14].iter().all(|end| *end == Ended::Again)
+    );
+    assert!(matches!(&ends[14], Ended::GivenUp(telling) if telling.to == CrashLoop));
+    // The next one is as new.
+    assert_eq!(deliveries.take(dated("a", CrashLoop, Ready, "2")), Taken::Waits);
+    assert_eq!(said(deliveries.begin(now)), Some((CrashLoop, Ready, 0)));
+}
+
 #[test]
 fn what_waits_to_be_tried_again_is_left_out_for_a_newer_one_at_once() {
     let (mut deliveries, now) = (Deliveries::default(), Instant::now());
@@ -120,7 +140,7 @@ proptest! {
         let mut under_way = BTreeMap::new();
         let mut newest_tried = [0u64; 6];
         let end = (0..200).flat_map(|_| [Move::Begin, Move::End(0, true), Move::End(1, true), Move::End(2, true),
-            Move::End(3, true), Move::End(4, true), Move::End(5, true), Move::Wait(5)]);
+            Move::End(3, true), Move::End(4, true), Move::End(5, true), Move::Wait(300)]);
         for step in moves.into_iter().chain(end) {
             match step {
                 Move::Tell(at) => {
@@ -140,10 +160,10 @@ proptest! {
                 Move::End(at, is_delivered) => {
                     let was_under_way = under_way.remove(&at).is_some();
                     match deliveries.ended(now, &name(&format!("s{at}")), is_delivered) {
-                        Ended::Delivered(telling) | Ended::Failed(telling) => {
+                        Ended::Delivered(telling) | Ended::GivenUp(telling) => {
                             settled[at] += telling.left_out + 1;
                         }
-                        Ended::Again | Ended::Merged => {}
+                        Ended::Again | Ended::Failed(_) | Ended::Merged => {}
                         Ended::Unknown => prop_assert!(!was_under_way),
                     }
                 }
