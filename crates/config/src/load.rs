@@ -91,13 +91,16 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
         return Err(Problems { problems });
     };
     let mut origins = Origins::new(written, source.as_ref());
-    // The default of `min` gives way to a small `max`.
+    let mut changes = BTreeMap::new();
     for server in &settings.servers {
+        // The default of `min` gives way to a small `max`.
         let key = format!("servers.{}.pool.min", server.name);
-        origins.replace(&key, server.pool.instances_min.into());
+        changes.insert(key, Some(server.pool.instances_min.into()));
         match &server.runtime {
             // The key means nothing there.
-            Runtime::Process(_) => origins.remove(&format!("servers.{}.http_proxy", server.name)),
+            Runtime::Process(_) => {
+                changes.insert(format!("servers.{}.http_proxy", server.name), None);
+            }
             Runtime::Remote(RemoteSpec { proxy: Some(proxy), .. }) => {
                 let key = format!("servers.{}.proxy", server.name);
                 let origin = Origin::Environment { variable: proxy.variable.clone() };
@@ -106,6 +109,7 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
             Runtime::Remote(_) => {}
         }
     }
+    origins.change(&changes);
     origins.push("state", request.state.path.to_string_lossy().into(), request.state.origin);
     Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
 }

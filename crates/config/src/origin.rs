@@ -1,5 +1,6 @@
 //! The origin of each value: a default, a line of the file, a variable or a flag.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -128,11 +129,17 @@ impl Origins {
         self.values.push(ResolvedValue { key: key.to_owned(), value, origin });
     }
 
-    /// Corrects the value of a key, if it is there.
-    pub(crate) fn replace(&mut self, key: &str, value: serde_json::Value) {
-        if let Some(found) = self.values.iter_mut().find(|found| found.key == key) {
-            found.value = value;
-        }
+    /// Gives the keys that are there other values, or takes them out where there is none. One pass over all
+    /// values, however many change.
+    pub(crate) fn change(&mut self, changes: &BTreeMap<String, Option<serde_json::Value>>) {
+        self.values.retain_mut(|found| match changes.get(&found.key) {
+            Some(Some(value)) => {
+                found.value = value.clone();
+                true
+            }
+            Some(None) => false,
+            None => true,
+        });
     }
 
     /// Sets a value that follows from a limit of this machine. `limit`: a phrase for people. A value that
@@ -145,10 +152,6 @@ impl Origins {
             }
             None => self.push(key, value, Origin::Limit { limit, configured: None }),
         }
-    }
-
-    pub(crate) fn remove(&mut self, key: &str) {
-        self.values.retain(|value| value.key != key);
     }
 
     /// The origin of a key's value, such as `gateway.listen`. None when the key is unset.

@@ -131,3 +131,22 @@ fn deep_nesting_is_refused() {
     let text = format!("x = {}", "[".repeat(100_000));
     assert!(file(&text).load().is_err());
 }
+
+/// The time to load a configuration grows as its servers do, not faster.
+#[test]
+fn ten_times_the_servers_take_about_ten_times_as_long() {
+    let took = |servers: usize| {
+        let text: String = (0..servers)
+            .map(|server| format!("[servers.s{server}]\ncommand = ['sh', '{server}']\n"))
+            .collect();
+        let world = file(&text);
+        let once = || {
+            let begun = std::time::Instant::now();
+            assert_eq!(world.load().unwrap().settings.servers.len(), servers);
+            begun.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    };
+    let (few, many) = (took(300), took(3000));
+    assert!(many < few * 30, "300 servers take {few:?}, 3,000 take {many:?}");
+}
