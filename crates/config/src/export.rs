@@ -34,6 +34,16 @@ pub fn entry_name(endpoint: Option<&str>) -> String {
     endpoint.map_or("mainstay".to_owned(), |endpoint| format!("mainstay-{endpoint}"))
 }
 
+/// A byte order mark, which some editors of Windows write and JSON must not have (RFC 8259, section 8.1), and the
+/// text behind it.
+fn without_mark(text: &str) -> (&str, &str) {
+    const MARK: &str = "\u{feff}";
+    match text.strip_prefix(MARK) {
+        Some(rest) => (MARK, rest),
+        None => ("", text),
+    }
+}
+
 impl Client {
     /// A text for people to copy: a whole file with nothing but Mainstay in it.
     pub fn snippet(&self, name: &str, target: &Target) -> String {
@@ -58,16 +68,18 @@ impl Client {
         name: &str,
         target: &Target,
     ) -> Result<String, EditError> {
+        let (mark, text) = without_mark(text);
         let there = self.own_table_with(path, text, name)?;
         let entry = if there.is_some() { self.runs(target) } else { self.entry(name, target) };
-        match self.format {
+        let after = match self.format {
             Format::Json => {
                 let table = there.or_else(|| self.own_tables(text).into_iter().next());
                 json::put(path, text, &table.unwrap_or_default(), name, &entry)
             }
             Format::Toml => toml::put(path, text, self.table, name, &entry),
             Format::Yaml => yaml::put(path, text, self.table, name, &entry),
-        }
+        }?;
+        Ok(format!("{mark}{after}"))
     }
 
     /// Removes Mainstay from the text of the client's file. Returns the same text when it is not
@@ -76,7 +88,7 @@ impl Client {
     /// # Errors
     /// When the text can't be read.
     pub fn take_out(&self, path: &Path, text: &str, name: &str) -> Result<String, EditError> {
-        match self.own_table_with(path, text, name)? {
+        match self.own_table_with(path, without_mark(text).1, name)? {
             Some(table) => self.remove(path, text, &self.server_in(&table, name.to_owned())),
             None => Ok(text.to_owned()),
         }
@@ -93,14 +105,16 @@ impl Client {
         server: &ClientServer,
     ) -> Result<String, EditError> {
         let ClientServer { name, within } = server;
-        match self.format {
+        let (mark, text) = without_mark(text);
+        let after = match self.format {
             Format::Json if within.is_empty() => {
                 json::take_out(path, text, &[self.table.to_owned()], name)
             }
             Format::Json => json::take_out(path, text, within, name),
             Format::Toml => toml::take_out(path, text, self.table, name),
             Format::Yaml => yaml::take_out(path, text, self.table, name),
-        }
+        }?;
+        Ok(format!("{mark}{after}"))
     }
 
     /// Finds the entries for Mainstay in the text of the client's file.
@@ -108,6 +122,7 @@ impl Client {
     /// # Errors
     /// When the text can't be read.
     pub fn mentions(&self, path: &Path, text: &str) -> Result<Mentions, EditError> {
+        let (_, text) = without_mark(text);
         let is_ours = |name: &String| name == "mainstay" || name.starts_with("mainstay-");
         let mut names = Vec::new();
         for table in self.own_tables(text) {
@@ -121,6 +136,7 @@ impl Client {
     /// # Errors
     /// When the text can't be read.
     pub fn servers(&self, path: &Path, text: &str) -> Result<Vec<ClientServer>, EditError> {
+        let (_, text) = without_mark(text);
         let mut servers = Vec::new();
         for table in self.tables(text) {
             let names = self.names(path, text, &table)?.into_iter();

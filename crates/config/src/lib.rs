@@ -23,6 +23,7 @@ pub mod export;
 pub mod import;
 mod keys;
 mod layers;
+mod line_ends;
 mod load;
 pub mod nearest;
 mod notes;

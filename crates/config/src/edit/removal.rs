@@ -8,6 +8,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value as Inline};
 use super::{lines, tree};
 use crate::document::{At, Entry, Node, Value, parse_file};
 use crate::import::position;
+use crate::line_ends;
 use crate::problem::Problems;
 
 /// The configuration without a server or a group.
@@ -237,7 +238,7 @@ fn rewritten(text: &str, section: &str, name: &str) -> Option<String> {
             _ => {}
         }
     }
-    Some(document.to_string())
+    Some(line_ends::kept(text, &document.to_string()))
 }
 
 /// Takes a server out of the list of a table.

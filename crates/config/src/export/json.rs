@@ -1,5 +1,6 @@
 //! Edits in JSON with comments.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jsonc_parser::ast::Object;
@@ -35,6 +36,7 @@ pub(super) fn put(
         return Ok(alone(table, name, entry));
     }
     let root = parse(path, text)?;
+    once(path, text, table)?;
     if let Some(inserted) = inserted(text, table, name, entry) {
         return Ok(inserted);
     }
@@ -73,6 +75,30 @@ fn inserted(text: &str, table: &Table, name: &str, entry: &ClientEntry) -> Optio
     insert_into(text, object, &missing.iter().rev().fold(ours, around))
 }
 
+/// Checks that each key that leads to the servers, and each server, is written once: of two, programs read the
+/// last one, and an edit of the other would have no effect.
+fn once(path: &Path, text: &str, table: &Table) -> Result<(), EditError> {
+    let Ok(parsed) = parse_to_ast(text, &CollectOptions::default(), &JSON_OPTIONS) else {
+        return Ok(());
+    };
+    let mut object = parsed.value.as_ref().and_then(|value| value.as_object());
+    let mut keys = table.iter();
+    while let Some(found) = object {
+        let next = keys.next();
+        let mut seen = BTreeSet::new();
+        for property in &found.properties {
+            let name = property.name.as_str();
+            if !seen.insert(name) && next.is_none_or(|next| next == name) {
+                let message = format!("{} is written twice", Value::from(name));
+                let span = property.range.start..property.range.start;
+                return Err(EditError::File(problem_at(path, text, &span, message)));
+            }
+        }
+        object = next.and_then(|next| found.get(next)?.value.as_object());
+    }
+    Ok(())
+}
+
 /// Adds a member behind the last one, where all of them stand on one line.
 fn insert_into(text: &str, object: &Object<'_>, member: &str) -> Option<String> {
     let last = object.properties.last()?;
@@ -102,6 +128,7 @@ pub(super) fn take_out(
         return Ok(text.to_owned());
     }
     let root = parse(path, text)?;
+    once(path, text, table)?;
     // The properties that lead to the servers.
     let mut way: Vec<CstObjectProp> = Vec::new();
     for key in table {

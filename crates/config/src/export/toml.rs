@@ -9,6 +9,7 @@ use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, Value};
 use super::clients::RUN_KEYS;
 use super::edit_error::EditError;
 use crate::import::problem_at;
+use crate::line_ends;
 
 type ClientEntry = [(&'static str, Json)];
 
@@ -53,13 +54,7 @@ pub(super) fn put(
             servers.insert(name, Item::Value(Value::InlineTable(members.collect())));
         }
     }
-    Ok(printed(&document, text))
-}
-
-/// The changed document, with the line ends that the text had before. The library writes LF.
-fn printed(document: &DocumentMut, before: &str) -> String {
-    let text = document.to_string();
-    if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
+    Ok(line_ends::kept(text, &document.to_string()))
 }
 
 /// Appends the entry to the file, so that nothing else changes.
@@ -109,7 +104,7 @@ pub(super) fn take_out(
     }
     let servers = document.get_mut(table).and_then(Item::as_table_like_mut);
     match servers.and_then(|servers| servers.remove(name)) {
-        Some(_) => Ok(printed(&document, text)),
+        Some(_) => Ok(line_ends::kept(text, &document.to_string())),
         None => Ok(text.to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
+use crate::line_ends;
 use crate::units::format_duration;
 
 /// A server for the configuration, without secrets.
@@ -81,7 +82,7 @@ fn inserted(config: &str, servers: &[Ready]) -> Option<String> {
             Item::Value(Value::InlineTable(server.table().into_inline_table())),
         );
     }
-    Some(document.to_string())
+    Some(line_ends::kept(config, &document.to_string()))
 }
 
 /// The `Authorization` header for the user information of an address.

@@ -315,3 +315,39 @@ fn what_is_exported_is_known_when_it_is_imported() {
         assert_eq!(planned(parse(&file).unwrap(), &[]).added.len(), 1, "{text}");
     }
 }
+
+#[test]
+fn line_ends_and_byte_order_marks_stay_and_a_second_time_changes_nothing() {
+    let codex = "# mine\r\nmodel = \"x\"\r\n[mcp_servers.files]\r\ncommand = \"npx\"\r\n";
+    let cursor =
+        "\u{feff}{\r\n  \"mcpServers\": {\r\n    \"a\": { \"command\": \"a\" }\r\n  }\r\n}\r\n";
+    for (id, text) in [("codex", codex), ("cursor", cursor)] {
+        let client = named(id);
+        let with = put(client, text, &target(client));
+        assert!(with != text && with.starts_with(&text[..6]), "{with:?}");
+        assert!(!with.replace("\r\n", "").contains('\n'), "{with:?}");
+        assert_eq!(put(client, &with, &target(client)), with, "{id}");
+        assert_eq!(client.mentions(Path::new("file"), &with).unwrap().names, ["mainstay"]);
+        assert_eq!(take_out(client, &with), text, "{id}");
+    }
+    // An entry of another shape is edited where it stands.
+    let other = format!("{codex}[mcp_servers.mainstay]\r\nurl = \"http://old\" # mine\r\n");
+    let with = put(named("codex"), &other, &url());
+    assert_eq!(with, other.replace("http://old", URL));
+}
+
+#[test]
+fn what_is_written_twice_is_not_edited() {
+    let client = named("cursor");
+    for (text, says) in [
+        (
+            "{\"mcpServers\": {}, \"x\": 1, \"mcpServers\": {}}",
+            "file:1:28: error: \"mcpServers\" is written twice",
+        ),
+        ("{\"mcpServers\": {\"a\": {}, \"a\": {}}}", "\"a\" is written twice"),
+    ] {
+        let error = client.put(Path::new("file"), text, "mainstay", &url()).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    put(client, "{\"x\": 1, \"x\": 2}", &url());
+}

@@ -75,7 +75,5 @@ pub(super) fn read(file: &Path) -> Result<Option<String>, Failure> {
         Ok(_) => {}
     }
     // The standard library's error does not quote the file's text.
-    let text = std::fs::read_to_string(file).map_err(|error| cant(error.to_string()))?;
-    // Editors of Windows write a byte order mark, which JSON must not have (RFC 8259, section 8.1).
-    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+    std::fs::read_to_string(file).map(Some).map_err(|error| cant(error.to_string()))
 }
