@@ -11,10 +11,13 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+mod fields;
 mod writer;
 
 pub use writer::LogGuard;
 pub(crate) use writer::lines_dropped;
+
+use self::fields::TextFields;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,7 +100,7 @@ pub fn init(options: &LogOptions) -> Result<(LogGuard, LogControl), LogError> {
         builder.finish().try_init().map_err(LogError::Twice)?;
         Arc::new(move |filter| handle.reload(filter))
     } else {
-        let builder = builder.with_target(false).with_ansi(options.colour);
+        let builder = builder.with_target(false).with_ansi(options.colour).fmt_fields(TextFields);
         let builder = builder.with_filter_reloading();
         let handle = builder.reload_handle();
         builder.finish().try_init().map_err(LogError::Twice)?;
@@ -168,6 +171,11 @@ impl LogOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::fields::TextFields;
     use super::{Format, Level, LogOptions};
 
     #[test]
@@ -180,6 +188,45 @@ mod tests {
         ] {
             let options = LogOptions { format, ..LogOptions::default() };
             assert_eq!(options.is_json(terminal), json, "{format:?} {terminal}");
+        }
+    }
+
+    #[test]
+    fn text_leaves_out_what_says_nothing() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .fmt_fields(TextFields)
+            .with_writer({
+                let written = written.clone();
+                move || Shared(written.clone())
+            })
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let last_output = Some("Error: no key\n  at a\n  at b\n");
+            tracing::warn!(server = "a", last_output, held_back = 0_u64, "instance lost");
+            tracing::warn!(server = "b", held_back = 3_u64, "instance \u{1b}[31mlost");
+        });
+        let text = String::from_utf8(written.lock().clone()).unwrap();
+        assert_eq!(
+            text,
+            " WARN instance lost server=\"a\" last_output=\"Error: no key | … | at b\"\n \
+             WARN instance \\x1b[31mlost server=\"b\" held_back=3\n"
+        );
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
     }
 
