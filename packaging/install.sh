@@ -81,6 +81,7 @@ put() { # MODE FILE PLACE
         echo "would write $prefix/$3"
         return
     fi
+    [ ! -d "$prefix/$3" ] || fail "$prefix/$3 is a folder; nothing more was installed"
     mkdir -p "$(dirname "$prefix/$3")" || fail "can't write below $prefix; --prefix DIR names another folder"
     new=$prefix/$3.new
     cp "$2" "$new" || fail "can't write below $prefix; --prefix DIR names another folder"
@@ -126,6 +127,20 @@ case :$PATH: in
     ;;
 esac
 # Shells that are here and would not look there.
+if command -v bash > /dev/null 2>&1; then
+    folder=$prefix/share/bash-completion/completions
+    # The package bash-completion loads the file; without it bash needs a line of its own.
+    is_found=''
+    for place in "${HOMEBREW_PREFIX:-/usr}/share" /usr/local/share /usr/share /opt/local/share; do
+        [ ! -f "$place/bash-completion/bash_completion" ] || is_found=yes
+    done
+    case ${XDG_DATA_HOME:-${HOME:-}/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}: in
+    "$prefix/share:"* | *":$prefix/share:"*) ;;
+    *) is_found='' ;;
+    esac
+    [ -n "$is_found" ] ||
+        echo "for completions in bash, put this into ~/.bashrc: . \"$folder/mainstay\""
+fi
 if command -v zsh > /dev/null 2>&1; then
     folder=$prefix/share/zsh/site-functions
     zsh -fc 'print -l $fpath' | grep -qxF "$folder" ||

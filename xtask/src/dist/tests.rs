@@ -125,12 +125,25 @@ fn everything_is_put_where_it_belongs_by_every_shell() {
         for words in ["installed mainstay 1.2.3 at ", "is not in your PATH", "mainstay demo\n"] {
             assert!(text.contains(words), "{shell:?}: {words}: {text}");
         }
-        for (other, words) in [("zsh", "fpath+=(\""), ("fish", "set -p fish_complete_path \"")] {
+        for (other, words) in
+            [("bash", ". \"/"), ("zsh", "fpath+=(\""), ("fish", "set -p fish_complete_path \"")]
+        {
             let is_here = Command::new(other).args(["-c", "true"]).output().is_ok();
-            assert_eq!(text.contains(words), is_here, "{other}: {text}");
+            let line = text.lines().find(|line| line.contains(&format!("completions in {other}")));
+            assert_eq!(line.is_some_and(|line| line.contains(words)), is_here, "{other}: {text}");
         }
         let again = said(&scene.install(shell, &["--prefix=pre fix"]), 0);
         assert!(again.contains("keeps the previous version until it is restarted"), "{again}");
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_program_is_told() {
+    for shell in shells() {
+        let scene = Scene::new(FAKE);
+        fs::create_dir_all(scene.home().join("taken/bin/mainstay")).unwrap();
+        let text = said(&scene.install(shell, &["--prefix", "taken"]), 1);
+        assert!(text.contains("taken/bin/mainstay is a folder"), "{shell:?}: {text}");
     }
 }
 
