@@ -23,6 +23,8 @@ pub(super) struct ComposeFile<'a> {
     pub(super) sse_port: Option<u16>,
     /// The time that calls in flight have to finish.
     pub(super) drain: Duration,
+    /// Servers that this program itself is, each with the word for its kind.
+    pub(super) built_in: &'a [(String, String)],
     /// The user and group that the daemon has to run as to read the configuration. None: any.
     pub(super) user: Option<(u32, u32)>,
 }
@@ -73,16 +75,31 @@ impl ComposeFile<'_> {
     }
 
     fn environment(&self, text: &mut String) {
-        if self.place.variables.is_empty() && self.sse_port.is_none() {
+        let has_none = self.place.variables.is_empty() && self.sse_port.is_none();
+        if has_none && self.built_in.is_empty() {
             return;
         }
-        line(text, "    # Values come from the shell or from an `.env` file beside this one.");
+        if !self.place.variables.is_empty() {
+            line(text, "    # Values come from the shell or from an `.env` file beside this one.");
+        }
         line(text, "    environment:");
         for name in &self.place.variables {
             line(text, &format!("      - {}", quoted(name)));
         }
         if let Some(port) = self.sse_port {
             line(text, &format!("      - \"MAINSTAY__GATEWAY__SSE_LISTEN=0.0.0.0:{port}\""));
+        }
+        self.built_in(text);
+    }
+
+    /// Tells built-in servers where the program is in the image.
+    fn built_in(&self, text: &mut String) {
+        for (server, kind) in self.built_in {
+            let name = server.to_uppercase().replace('-', "_");
+            let command = serde_json::json!([PROGRAM, "__demo", kind]);
+            line(text, "      # The program has another path in the image.");
+            let variable = format!("MAINSTAY__SERVERS__{name}__COMMAND={command}");
+            line(text, &format!("      - {}", quoted(&variable)));
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn systemd(shared: &Shared, args: &ShowArgs, out: &Output) -> Result<
     let path = std::env::var("PATH").unwrap_or_default();
     let path = if path.contains(char::is_control) { "" } else { &path };
     let drain = loaded.settings.gateway.limits.drain;
-    let privileged = privileged(&loaded.settings);
+    let privileged = privileged(&loaded.settings, &place.program);
     let text =
         Unit { place: &place, manager, path, drain, privileged: privileged.as_deref() }.text();
     let (file, systemctl) = match manager {
@@ -79,8 +79,10 @@ pub(super) fn compose(shared: &Shared, out: &Output) -> Result<(), Failure> {
     let fixed = |port: u16| if port == 0 { PORT } else { port };
     let port = fixed(gateway.listen.port());
     let sse_port = gateway.sse_listen.filter(|_| gateway.sse).map(|address| fixed(address.port()));
+    let (built_in, programs) = programs(&loaded.settings, &place.program);
     let file = ComposeFile {
         place: &place,
+        built_in: &built_in,
         image: concat!("mainstay:", env!("CARGO_PKG_VERSION")),
         port,
         sse_port: sse_port.filter(|sse| *sse != port),
@@ -94,12 +96,14 @@ pub(super) fn compose(shared: &Shared, out: &Output) -> Result<(), Failure> {
     }
     out.line(text.trim_end());
     out.remark("save it as compose.yaml, then run: docker compose up --detach");
-    let programs = programs(&loaded.settings);
-    if let [first, ..] = &*programs {
+    if let Some((server, program)) = programs.first() {
         out.remark(format!(
-            "note: the image has no program but Mainstay, and `{}` starts `{}`; make one that has it: \
-             FROM an image with it, RUN mkdir -m 1777 {STATE}, COPY --from={} {PROGRAM} {PROGRAM}",
-            first.0, first.1, file.image
+            "note: the image contains only Mainstay, so `{server}` can't start `{program}` in it. Build an image \
+             with both, and write its name behind `image:`. Its Dockerfile:\n  \
+             FROM an image that has `{program}`\n  \
+             COPY --from={} {PROGRAM} {PROGRAM}\n  \
+             RUN mkdir -m 1777 {STATE}",
+            file.image
         ));
     }
     Ok(())
@@ -130,19 +134,30 @@ fn sole_reader(file: &Path) -> Result<Option<(u32, u32)>, Failure> {
     Ok((data.mode() & OTHERS_READ == 0).then(|| (data.uid(), data.gid())))
 }
 
-/// The servers that are commands, each with its program.
-fn programs(settings: &Settings) -> Vec<(String, String)> {
-    let program = |runtime: &Runtime| match runtime {
-        Runtime::Process(process) => process.command.first().cloned(),
-        Runtime::Remote(_) => None,
-    };
-    let servers = settings.servers.iter();
-    servers.filter_map(|one| Some((one.name.to_string(), program(&one.runtime)?))).collect()
+/// The servers that are commands: those that are built into this program, with their kinds, and all others
+/// with their programs.
+type Commands = (Vec<(String, String)>, Vec<(String, String)>);
+
+fn programs(settings: &Settings, own: &Path) -> Commands {
+    let (mut built_in, mut others) = (Vec::new(), Vec::new());
+    let is_own = |program: &str| fs::canonicalize(program).ok() == fs::canonicalize(own).ok();
+    for server in &settings.servers {
+        let Runtime::Process(process) = &server.runtime else { continue };
+        match process.command.as_slice() {
+            [program, demo, kind] if demo == "__demo" && is_own(program) => {
+                built_in.push((server.name.to_string(), kind.clone()));
+            }
+            [program, ..] => others.push((server.name.to_string(), program.clone())),
+            [] => {}
+        }
+    }
+    (built_in, others)
 }
 
 /// The first program of a server that needs privileges of its own.
-fn privileged(settings: &Settings) -> Option<String> {
-    let names = programs(settings).into_iter().filter_map(|(_, program)| {
+fn privileged(settings: &Settings, own: &Path) -> Option<String> {
+    let (_, others) = programs(settings, own);
+    let names = others.into_iter().filter_map(|(_, program)| {
         Path::new(&program).file_name().and_then(|name| name.to_str()).map(str::to_owned)
     });
     names.into_iter().find(|name| PRIVILEGED.contains(&&**name))

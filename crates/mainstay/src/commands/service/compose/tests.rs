@@ -8,14 +8,31 @@ fn text(config: &str, text: &str, sse_port: Option<u16>) -> String {
     let place = Place::new(Path::new("/m"), Path::new(config), Path::new("/s"), text).unwrap();
     let drain = Duration::from_secs(30);
     let user = None;
-    ComposeFile { place: &place, image: "mainstay:1", port: 8000, sse_port, drain, user }.text()
+    ComposeFile {
+        place: &place,
+        image: "mainstay:1",
+        port: 8000,
+        sse_port,
+        drain,
+        user,
+        built_in: &[],
+    }
+    .text()
 }
 
 #[test]
 fn who_alone_may_read_the_configuration_is_who_the_daemon_runs_as() {
     let place = Place::new(Path::new("/m"), Path::new("/c"), Path::new("/s"), "").unwrap();
     let (drain, user) = (Duration::from_secs(30), Some((1000, 100)));
-    let file = ComposeFile { place: &place, image: "m", port: 1, sse_port: None, drain, user };
+    let file = ComposeFile {
+        place: &place,
+        image: "m",
+        port: 1,
+        sse_port: None,
+        drain,
+        user,
+        built_in: &[],
+    };
     assert!(file.text().contains("\n    user: \"1000:100\"\n"), "{}", file.text());
     assert!(!text("/c", "", None).contains("user:"));
 }
@@ -73,4 +90,24 @@ fn variables_and_a_port_of_its_own_are_passed_on() {
         source: \"/a $$b: \\\"c\\\"/m.toml\"
 ";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_built_in_server_is_told_where_the_program_is_in_the_image() {
+    let place = Place::new(Path::new("/m"), Path::new("/c"), Path::new("/s"), "").unwrap();
+    let (drain, user) = (Duration::from_secs(30), None);
+    let built_in = [("my-notes".to_owned(), "notes".to_owned())];
+    let file = ComposeFile {
+        place: &place,
+        image: "m",
+        port: 1,
+        sse_port: None,
+        drain,
+        user,
+        built_in: &built_in,
+    };
+    let expected = "\n    environment:\n      # The program has another path in the image.\n      \
+                    - \"MAINSTAY__SERVERS__MY_NOTES__COMMAND=\
+                    [\\\"/usr/local/bin/mainstay\\\",\\\"__demo\\\",\\\"notes\\\"]\"\n";
+    assert!(file.text().contains(expected), "{}", file.text());
 }
