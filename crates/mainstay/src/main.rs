@@ -31,10 +31,12 @@ fn main() -> ExitCode {
     match cli::Cli::try_parse() {
         Ok(cli) => commands::run(&cli).into(),
         Err(error) => {
-            let json = std::env::args_os().any(|word| word == "--json");
+            let words: Vec<_> =
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            let json = words.iter().any(|word| word == "--json");
             let shared = cli::Shared { json, ..cli::Shared::default() };
             let out = output::Output::new(&shared);
-            output::parsed(&cli::wrong::with_hint(error), &out).into()
+            output::parsed(&cli::wrong::with_hint(error, &words), &out).into()
         }
     }
 }

@@ -8,7 +8,7 @@ Examples:
   mainstay status                    in another terminal: show its state
   mainstay stop                      stop it
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable,
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable, \
 141 the output was closed by its reader";
 
 pub(super) const UP: &str = "\
@@ -16,8 +16,8 @@ Examples:
   mainstay up
   mainstay up --config ~/servers.toml --listen 127.0.0.1:9000
 
-TERM, INT (Ctrl-C), `mainstay stop`, and closing the terminal that it runs in stop the daemon after
-calls in flight have finished, or after 30 s. After 2 s, another INT stops it at once, and so does the
+TERM, INT (Ctrl-C), `mainstay stop`, and closing the terminal that it runs in stop the daemon after \
+calls in flight have finished, or after 30 s. After 2 s, another INT stops it at once, and so does the \
 third TERM.";
 
 pub(super) const DEMO: &str = "\
@@ -45,8 +45,8 @@ Examples:
   mainstay stop --dry-run            how many calls are in flight, how long they may take
   mainstay stop && mainstay up       restart it
 
-Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new ones are refused. The
-command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3
+Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new ones are refused. The \
+command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3 \
 when there is no daemon to stop.";
 
 pub(super) const LOGS: &str = "\
@@ -56,7 +56,7 @@ Examples:
   mainstay logs -f                   print new lines as they are written
   mainstay logs -f --json | jq -r .text
 
-The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to
+The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to \
 its standard error, with these lines if it runs with -v.";
 
 pub(super) const EVENTS: &str = "\
@@ -66,8 +66,8 @@ Examples:
   mainstay events -f                 print new events as they happen
   mainstay events -f --json | jq -r 'select(.event == \"crash-loop\") | .name'
 
-The state folder keeps the last 10,000 events for up to 30 days, and the last 2,000 of each server. A
-crash loop is one event, however often the server is started in it. `[[notify]]` in the configuration
+The state folder keeps the last 10,000 events for up to 30 days, and the last 2,000 of each server. A \
+crash loop is one event, however often the server is started in it. `[[notify]]` in the configuration \
 tells you of events by a command or a webhook.";
 
 pub(super) const LOG_LEVEL: &str = "\
@@ -106,9 +106,9 @@ Examples:
 In the configuration of a client:
   {\"mcpServers\": {\"mainstay\": {\"command\": \"mainstay\", \"args\": [\"connect\"]}}}
 
-Standard output carries only messages; -v logs to standard error. When the daemon restarts, sessions
-and subscriptions continue: requests wait for the daemon for up to 30 s. All revisions of MCP work, from
-2024-11-05 to 2026-07-28. The command ends with exit code 0 when the client leaves, and with 3 when
+Standard output carries only messages; -v logs to standard error. When the daemon restarts, sessions \
+and subscriptions continue: requests wait for the daemon for up to 30 s. All revisions of MCP work, from \
+2024-11-05 to 2026-07-28. The command ends with exit code 0 when the client leaves, and with 3 when \
 no daemon can be reached within 5 s of the first request.";
 
 pub(super) const ADD: &str = "\
@@ -118,7 +118,7 @@ Examples:
   mainstay add github --env GITHUB_TOKEN -- github-mcp-server stdio
   mainstay add notes --dry-run -- ./notes.py
 
-Values that look like secrets go into files in the folder `secrets` beside the configuration, which
+Values that look like secrets go into files in the folder `secrets` beside the configuration, which \
 only their owner may read. ${NAME} is a variable of the daemon's environment.";
 
 pub(super) const REMOVE: &str = "\
@@ -134,8 +134,8 @@ Examples:
   mainstay import cursor opencode --write         add them to the configuration
   mainstay import .mcp.json compose.yaml --dry-run
 
-Secrets become references and are never printed. With --write, each secret goes into a file in the
-folder `secrets` beside the configuration, which only its owner may read. Without --write, the
+Secrets become references and are never printed. With --write, each secret goes into a file in the \
+folder `secrets` beside the configuration, which only its owner may read. Without --write, the \
 output names the environment variable to put each secret in.";
 
 pub(super) const EXPORT: &str = "\
@@ -153,7 +153,7 @@ Examples:
   mainstay fetch weather files
   mainstay fetch --json | jq -r '.servers[] | select(.state == \"unpinned\") | .write[].pinned'
 
-Packages are installed in the state folder, and packages.json there records their digests. From the
+Packages are installed in the state folder, and packages.json there records their digests. From the \
 daemon's next start on, servers run the installed packages: offline, and always the same version.";
 
 pub(super) const SERVICE: &str = "\
@@ -164,7 +164,7 @@ Examples:
   mainstay service show nginx > /etc/nginx/conf.d/mainstay.conf
   mainstay service show nginx --config prod.toml --with dev.toml
 
-Behind nginx, each configuration needs a `gateway.public_url` of its own, such as
+Behind nginx, each configuration needs a `gateway.public_url` of its own, such as \
 https://tools.example.org/mcp and https://tools.example.org/mcp/dev.";
 
 pub(super) const TOKEN: &str = "\
@@ -172,8 +172,8 @@ Examples:
   curl -H \"Authorization: Bearer $(mainstay token)\" http://127.0.0.1:8000/api/audit
   mainstay token --read                           what Prometheus gets
 
-The `admin` token changes the daemon and shows what is protected; each use of it is in the audit log.
-The `read` token opens health, metrics and lists from other machines. Both come from token.key in the
+The `admin` token changes the daemon and shows what is protected; each use of it is in the audit log. \
+The `read` token opens health, metrics and lists from other machines. Both come from token.key in the \
 state folder: without that file the daemon makes new ones at its next start.";
 
 pub(super) const INIT: &str = "\
@@ -193,5 +193,5 @@ Examples:
   mainstay completions zsh > ~/.zfunc/_mainstay
   mainstay completions fish > ~/.config/fish/completions/mainstay.fish
 
-The script completes the names of servers, groups, tools, their arguments and clients, too: it asks the
+The script completes the names of servers, groups, tools, their arguments and clients, too: it asks the \
 daemon, or reads the configuration. Print it again after an update.";

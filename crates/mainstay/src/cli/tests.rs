@@ -157,6 +157,29 @@ fn each_command_shows_examples_and_hidden_ones_stay_hidden() {
 }
 
 #[test]
+fn help_is_wrapped_once_whatever_the_width_of_the_terminal() {
+    for width in [60, 80, 100] {
+        let mut command = Cli::command().term_width(width);
+        command.build();
+        let subs = command.get_subcommands_mut().filter(|sub| !sub.is_hide_set());
+        for sub in subs {
+            let help = sub.clone().term_width(width).render_long_help().to_string();
+            let lines: Vec<_> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let [line, next] = pair else { continue };
+                let is_text = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                if !is_text(line) || !is_text(next) || line.ends_with(':') {
+                    continue;
+                }
+                let first = next.split(' ').next().unwrap();
+                let together = line.chars().count() + 1 + first.chars().count();
+                assert!(together > width, "{} at {width}: {line:?}, {next:?}", sub.get_name());
+            }
+        }
+    }
+}
+
+#[test]
 fn listen_becomes_a_flag_of_the_configuration() {
     let cli = parse("mainstay up --state s --listen 127.0.0.1:1").unwrap();
     let Command::Up(args) = &cli.command else { panic!("{cli:?}") };
