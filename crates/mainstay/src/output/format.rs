@@ -50,18 +50,23 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Escapes all control characters except line breaks and tabs, so that the text can't control a
-/// terminal.
+/// Escapes all control characters except line breaks and tabs, and those that turn the direction of text, so
+/// that the text can't control a terminal or look like another.
 pub(crate) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\t' => out.push(c),
-            _ if c.is_control() => out.extend(c.escape_default()),
+            _ if c.is_control() || is_direction(c) => out.extend(c.escape_default()),
             _ => out.push(c),
         }
     }
     out
+}
+
+/// Whether a character turns the direction of the text around it.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text as one word of a shell's command line.
