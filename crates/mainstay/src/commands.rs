@@ -19,6 +19,7 @@ mod fetch;
 mod files;
 mod import;
 mod init;
+mod lock;
 mod log_level;
 mod logs;
 mod remove;

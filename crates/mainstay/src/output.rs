@@ -147,6 +147,13 @@ impl Output {
         self.line(format::wrap(&format::harmless(text), self.stdout.columns, 2));
     }
 
+    /// Says in a sentence what a command changed, unless `--quiet` was given.
+    pub(crate) fn done(&self, text: &str) {
+        if !self.quiet {
+            self.sentence(text);
+        }
+    }
+
     /// Prints a sentence beside the result on standard error, in lines that fit the terminal.
     pub(crate) fn aside(&self, text: &str) {
         self.note(format::wrap(&format::harmless(text), self.stderr.columns, 2));

@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use mainstay_config::Problem;
 use mainstay_config::edit::{FIRST_LINE, taken};
 use mainstay_config::import::{
-    Configured, GivenRun, GivenServer, ImportPlan, PlanRequest, configured, plan, verify,
+    Configured, GivenRun, GivenServer, ImportPlan, PlanRequest, plan, verify,
 };
 use mainstay_model::Name;
 use serde_json::json;
 
 use super::change::{Change, invalid};
 use super::import;
+use super::lock::locked_configuration;
+use crate::cli::shell::quoted;
 use crate::cli::{AddArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 pub(super) fn run(shared: &Shared, args: &AddArgs, out: &Output) -> Result<Exit, Failure> {
     let given = given(args)?;
-    let Configured { path, text } = configured(&shared.request(None))?;
+    let own = import::own_addresses(shared);
+    let (Configured { path, text }, lock) = locked_configuration(shared, args.dry_run)?;
     let old = text.as_deref().unwrap_or(FIRST_LINE);
     if let Some(kind) = taken(&path, old, &args.name)? {
         let name = &args.name;
@@ -32,7 +35,6 @@ pub(super) fn run(shared: &Shared, args: &AddArgs, out: &Output) -> Result<Exit,
         });
     }
     let env = import::environment();
-    let own = import::own_addresses(shared);
     let home = import::secrets_there(&path);
     let request = PlanRequest { config: Some((&path, old)), home, own: &own, env: &env };
     let plan = plan(vec![given.into_parsed()], &request)?;
@@ -49,8 +51,8 @@ pub(super) fn run(shared: &Shared, args: &AddArgs, out: &Output) -> Result<Exit,
     };
     let warnings: Vec<_> = warnings.into_iter().filter(is_own).collect();
     let before = text.as_deref().unwrap_or_default();
-    let change =
-        Change { shared, out, path: &path, old: before, new: &plan.config, dry_run: args.dry_run };
+    let (new, dry_run) = (&plan.config, args.dry_run);
+    let mut change = Change { shared, out, path: &path, old: before, new, dry_run, lock };
     if !args.dry_run {
         import::write_secrets(&path, &plan)?;
     }
@@ -94,7 +96,12 @@ fn tell(change: &Change<'_>, name: &str, plan: &ImportPlan, warnings: &[Problem]
 fn given(args: &AddArgs) -> Result<GivenServer, Failure> {
     let usage = |message: String| Failure::new(Exit::Usage, message);
     if Name::try_new(&args.name).is_err() {
-        return Err(usage(format!("`{}` is not a name for a server", args.name)).hint(
+        let failure = usage(format!("`{}` is not a name for a server", args.name));
+        if args.name.contains("://") && args.url.is_none() && args.command.is_empty() {
+            let line = format!("mainstay add NAME {}", quoted(&args.name));
+            return Err(failure.hint(format!("an address comes after the name: {line}")));
+        }
+        return Err(failure.hint(
             "a name is 1 to 40 letters, digits, `-` and `_`, and begins with a letter or digit",
         ));
     }

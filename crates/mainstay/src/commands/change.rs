@@ -6,6 +6,7 @@ use mainstay_config::Problems;
 use serde_json::json;
 
 use super::files;
+use super::lock::FileLock;
 use super::running::{self, running};
 use crate::cli::Shared;
 use crate::exit::{Exit, Failure};
@@ -22,6 +23,8 @@ pub(super) struct Change<'a> {
     pub(super) old: &'a str,
     pub(super) new: &'a str,
     pub(super) dry_run: bool,
+    /// Kept until the file is written.
+    pub(super) lock: Option<FileLock>,
 }
 
 /// The configuration would be invalid afterwards.
@@ -33,14 +36,16 @@ pub(super) fn invalid(done: &str, problems: &Problems) -> Failure {
 // === impl Change ===
 
 impl Change<'_> {
-    pub(super) fn write(&self) -> Result<(), Failure> {
+    pub(super) fn write(&mut self) -> Result<(), Failure> {
         if self.dry_run {
             return Ok(());
         }
         files::replace(self.path, self.new, CONFIG_MODE).map_err(|error| {
             let message = format!("{} can't be written: {error}", self.path.display());
             Failure::new(Exit::Failed, message)
-        })
+        })?;
+        self.lock = None;
+        Ok(())
     }
 
     /// Shows what is done to the file, or with `--dry-run` the difference.
@@ -55,7 +60,7 @@ impl Change<'_> {
 
     /// Says how the change becomes effective.
     pub(super) fn tell_daemon(&self, why: &str) {
-        if self.dry_run {
+        if self.dry_run || self.out.is_quiet() {
             return;
         }
         let Some(status) = running(self.shared) else {
@@ -84,6 +89,6 @@ impl Change<'_> {
     }
 
     pub(super) fn line(&self, text: &str) {
-        self.out.sentence(text);
+        if self.dry_run { self.out.sentence(text) } else { self.out.done(text) }
     }
 }

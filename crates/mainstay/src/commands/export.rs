@@ -8,10 +8,11 @@ use mainstay_config::nearest;
 use serde_json::json;
 
 use self::address::Served;
-use self::replace::{Beside, beside};
+use self::replace::{Beside, beside, no_daemon, wait_for_starts};
 use self::report::ExportReport;
 use super::client_files::{self, chosen, read, with_servers};
 use super::files;
+use super::lock::FileLock;
 use crate::cli::shell::quoted;
 use crate::cli::{ExportArgs, Shared};
 use crate::exit::{Exit, Failure};
@@ -58,6 +59,9 @@ pub(super) fn run(shared: &Shared, args: &ExportArgs, out: &Output) -> Result<Ex
     let target = served.target(client, shared, args)?;
     if args.write {
         let edited = Edited::find(client, args)?;
+        if args.replace {
+            wait_for_starts(client, &edited.path, &mut served, shared, args, out)?;
+        }
         return put(client, &edited, &name, &target, &Context { shared, args, served }, out);
     }
     let file = Edited::find(client, args).ok().map(|edited| edited.path);
@@ -120,17 +124,22 @@ fn put(
 ) -> Result<Exit, Failure> {
     let Context { shared, args, served } = context;
     let file = &edited.path;
+    let lock = (!args.dry_run).then(|| FileLock::of(file)).transpose()?;
     let before = read(file)?;
     let text = before.as_deref().unwrap_or_default();
     let mut after = client.put(file, text, name, target).map_err(failed)?;
     let Beside { served: twice, kept } =
         beside(client, file, text, shared, served, args.endpoint.as_deref());
+    if args.replace && served.status.is_none() && !twice.is_empty() {
+        return Err(no_daemon(client, file, &twice, &again(args, "--write --replace")));
+    }
     let (replaced, started_twice) = if args.replace { (twice, vec![]) } else { (vec![], twice) };
     for old in &replaced {
         after = client.remove(file, &after, old).map_err(failed)?;
     }
     let changed = before.as_deref() != Some(&*after);
     let backup = edited.write(&after, changed && !args.dry_run)?;
+    drop(lock);
     let mut notes = served.notes.clone();
     notes.extend(edited.others.iter().map(|other| {
         let other = quoted(&other.to_string_lossy());
@@ -171,15 +180,26 @@ fn take_out(
     out: &Output,
 ) -> Result<Exit, Failure> {
     let file = &edited.path;
+    let is_there = read(file)?.is_some();
+    let lock = (!args.dry_run && is_there).then(|| FileLock::of(file)).transpose()?;
     let before = read(file)?.unwrap_or_default();
     let after = client.take_out(file, &before, name).map_err(failed)?;
     let changed = before != after;
     let backup = edited.write(&after, changed && !args.dry_run)?;
+    drop(lock);
     let said = match (changed, args.dry_run) {
         (true, true) => "would no longer have",
         (true, false) => "no longer has",
         (false, _) => "did not have",
     };
+    let is_empty = client.servers(file, &after).is_ok_and(|servers| servers.is_empty());
+    let left = (changed && is_empty).then(|| {
+        format!(
+            "{} has no server in it now; those that `--replace` removed are in an older backup, {}.bak-TIME",
+            client.title,
+            file.display()
+        )
+    });
     let report = ExportReport {
         client: client.id,
         file,
@@ -190,7 +210,7 @@ fn take_out(
         replaced: vec![],
         started_twice: vec![],
         kept: vec![],
-        notes: vec![],
+        notes: left.into_iter().collect(),
         replace: String::new(),
     };
     report.tell(client, said, out);

@@ -73,6 +73,15 @@ pub(super) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     written
 }
 
+/// The folder of the file that a path leads to. It is made if it is not there.
+pub(super) fn folder_of(path: &Path) -> io::Result<PathBuf> {
+    let path = target(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
+}
+
 /// The file that a path leads to. A link may lead to a file that is not there yet.
 fn target(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| match fs::read_link(path) {

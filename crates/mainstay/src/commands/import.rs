@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use mainstay_config::export::{CLIENTS, Client, find, settings, url};
 use mainstay_config::import::{
-    Configured, ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, configured, parse, plan,
-    verify,
+    Configured, ImportFile, ImportPlan, Parsed, PlanRequest, SecretHome, parse, plan, verify,
 };
 use mainstay_config::{Place, Problem, Problems, SECRET_BYTES_MAX, nearest};
 use serde_json::json;
 
 use self::report::{Report, Written};
 pub(super) use self::report::{is_told, variables_to_set};
+use super::lock::{FileLock, locked_configuration};
 use super::running::{restart, running, uses};
 use super::{client_files, files};
 use crate::cli::shell::quoted;
@@ -39,33 +39,47 @@ enum Mode {
     Try,
 }
 
+/// Where servers are imported to.
+struct ImportTarget {
+    configured: Configured,
+    /// Kept until the configuration is written.
+    lock: Option<FileLock>,
+    /// The addresses of the daemon itself.
+    own: Vec<String>,
+    mode: Mode,
+}
+
 pub(super) fn run(shared: &Shared, args: &ImportArgs, out: &Output) -> Result<Exit, Failure> {
     let parsed = read_all(&args.files)?;
-    let configured = configured(&shared.request(None))?;
     let mode = match (args.dry_run, args.write) {
         (true, _) => Mode::Try,
         (false, true) => Mode::Write,
         (false, false) => Mode::Print,
     };
-    let exit = import(parsed, &args.files, &configured, shared, mode, out)?;
+    let own = own_addresses(shared);
+    let (configured, lock) = locked_configuration(shared, mode != Mode::Write)?;
+    let target = ImportTarget { configured, lock, own, mode };
+    let exit = import(parsed, &args.files, target, shared, out)?;
     tell_projects(&args.files, "mainstay import", out);
     Ok(exit)
 }
 
-/// Writes a new configuration: `text` with the servers of a client, or of a file.
+/// Writes a new configuration: `text` with the servers of a client, or of a file. `lock`: that of the new file;
+/// without one, nothing is written.
 pub(super) fn into_new(
     shared: &Shared,
     path: &Path,
     text: String,
     source: &Path,
-    is_dry_run: bool,
+    lock: Option<FileLock>,
     out: &Output,
 ) -> Result<Exit, Failure> {
     let sources = [source.to_owned()];
     let parsed = read_all(&sources)?;
     let configured = Configured { path: path.to_owned(), text: Some(text) };
-    let mode = if is_dry_run { Mode::Try } else { Mode::Write };
-    let exit = import(parsed, &sources, &configured, shared, mode, out)?;
+    let mode = if lock.is_none() { Mode::Try } else { Mode::Write };
+    let target = ImportTarget { configured, lock, own: own_addresses(shared), mode };
+    let exit = import(parsed, &sources, target, shared, out)?;
     tell_projects(&sources, "mainstay import --write", out);
     Ok(exit)
 }
@@ -73,12 +87,12 @@ pub(super) fn into_new(
 fn import(
     parsed: Vec<Parsed>,
     sources: &[PathBuf],
-    configured: &Configured,
+    target: ImportTarget,
     shared: &Shared,
-    mode: Mode,
     out: &Output,
 ) -> Result<Exit, Failure> {
-    let (env, own) = (environment(), own_addresses(shared));
+    let ImportTarget { configured, lock, own, mode } = target;
+    let env = environment();
     let old = configured.text.as_deref();
     let (config, home) = if mode == Mode::Print {
         (None, SecretHome::Environment)
@@ -90,7 +104,8 @@ fn import(
     let warnings = verify(&configured.path, old, text, &plan.secrets)
         .map_err(|problems| does_not_hold(&problems))?
         .warnings;
-    let written = if mode == Mode::Write { write(configured, &plan)? } else { None };
+    let written = if mode == Mode::Write { write(&configured, &plan)? } else { None };
+    drop(lock);
     let config = &configured.path;
     let is_read = written.is_some() && running(shared).is_some_and(|status| uses(&status, config));
     Report {

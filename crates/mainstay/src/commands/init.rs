@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::import;
+use super::lock::FileLock;
 use crate::cli::{InitArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, format};
@@ -19,29 +20,24 @@ const DEMO: &str = "notes";
 pub(super) fn run(shared: &Shared, args: &InitArgs, out: &Output) -> Result<Exit, Failure> {
     let path = args.file.as_ref().or(shared.config.as_ref());
     let path = path.cloned().unwrap_or_else(|| PathBuf::from("mainstay.toml"));
+    let lock = (!args.dry_run).then(|| FileLock::of(&path)).transpose()?;
     if let Some(source) = &args.from {
         if path.exists() && !args.force {
             return Err(exists(&path));
         }
-        return import::into_new(
-            shared,
-            &path,
-            mainstay_config::template(),
-            source,
-            args.dry_run,
-            out,
-        );
+        return import::into_new(shared, &path, mainstay_config::template(), source, lock, out);
     }
     let text = first_text()?;
     if args.dry_run {
         return dry_run(&path, &text, args.force, out);
     }
     write(&path, &text, args.force)?;
+    drop(lock);
     if out.json {
         out.value(&json!({ "written": path, "servers": [DEMO], "dry_run": false }));
         return Ok(Exit::Done);
     }
-    out.line(format!("wrote {}", format::harmless(&path.display().to_string())));
+    out.done(&format!("wrote {}", path.display()));
     out.remark(format!("it has one server to begin with, `{DEMO}`, which is built in"));
     out.next(&["mainstay add NAME -- COMMAND", "mainstay check", "mainstay up"]);
     Ok(Exit::Done)

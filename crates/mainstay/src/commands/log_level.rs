@@ -14,8 +14,10 @@ pub(super) fn run(shared: &Shared, args: &LogLevelArgs, out: &Output) -> Result<
     let done = daemon::block_on(async { Ok(client.act(action, args.dry_run).await?) })?;
     if out.json {
         out.value(&done);
-    } else {
+    } else if args.dry_run {
         out.line(&done.message);
+    } else {
+        out.done(&done.message);
     }
     Ok(Exit::Done)
 }

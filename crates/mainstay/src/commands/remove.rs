@@ -4,17 +4,19 @@
 use std::path::Path;
 
 use mainstay_config::edit::{RemoveError, Removed, remove};
-use mainstay_config::import::{Configured, configured, verify};
+use mainstay_config::import::{Configured, verify};
 use serde_json::json;
 
 use super::change::{Change, invalid};
 use super::daemon::with_nearest;
+use super::lock::locked_configuration;
 use crate::cli::{RemoveArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 pub(super) fn run(shared: &Shared, args: &RemoveArgs, out: &Output) -> Result<Exit, Failure> {
-    let Configured { path, text: Some(old) } = configured(&shared.request(None))? else {
+    let found = locked_configuration(shared, args.dry_run)?;
+    let (Configured { path, text: Some(old) }, lock) = found else {
         return Err(Failure::new(Exit::Usage, "there is no configuration file")
             .hint("select one with --config FILE"));
     };
@@ -26,8 +28,8 @@ pub(super) fn run(shared: &Shared, args: &RemoveArgs, out: &Output) -> Result<Ex
         return Err(Failure::new(Exit::Usage, message)
             .hint("a daemon needs one: add another first, `mainstay add NAME -- COMMAND`"));
     }
-    let change =
-        Change { shared, out, path: &path, old: &old, new: &removed.text, dry_run: args.dry_run };
+    let (new, dry_run) = (&removed.text, args.dry_run);
+    let mut change = Change { shared, out, path: &path, old: &old, new, dry_run, lock };
     change.write()?;
     tell(&change, &args.name, &removed);
     Ok(Exit::Done)

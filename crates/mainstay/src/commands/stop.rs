@@ -159,7 +159,7 @@ fn print_end(done: &ActionDone, took: Duration, out: &Output) {
     if out.json {
         out.value(&printed(done, Some(took)));
     } else {
-        out.line(stopped(took));
+        out.done(&stopped(took));
     }
 }
 

@@ -39,7 +39,9 @@ fn printed_servers_name_the_variables_to_set_and_no_secret() {
         .says("GITHUB_TOKEN = \"secret:env:GITHUB_TOKEN\"")
         .complains("+ git-hub, renamed from git hub")
         .complains("- off: its file disables it")
-        .complains("set: GITHUB_TOKEN, to the value in the file");
+        .complains(
+            "set GITHUB_TOKEN in the daemon's environment to its value in the imported file: ",
+        );
     assert!(!ran.out.contains(TOKEN) && !ran.err.contains(TOKEN));
     let json = mainstay(home, &["import", "client.json", "--json"]).exits(0);
     assert!(!json.out.contains(TOKEN));
@@ -220,8 +222,11 @@ fn a_client_with_several_files_is_read_and_edited_where_its_servers_are() {
     );
     mainstay(home, &["import", "opencode", "opencode.json", "--write"]).exits(0).says("+ three ");
     mainstay(home, &["export", "opencode", "--write", "--replace"])
+        .exits(3)
+        .complains("OpenCode would be left without one");
+    mainstay(home, &["export", "opencode", "--write"])
         .exits(0)
-        .says("because Mainstay serves them: one\n")
+        .says("although Mainstay serves them: one\n")
         .complains("opencode.jsonc, too, which names servers: mainstay export opencode --file ");
 }
 

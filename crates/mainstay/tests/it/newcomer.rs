@@ -59,8 +59,13 @@ impl<'a> Up<'a> {
         }
     }
 
-    fn stop(mut self) {
+    fn stop(self) {
         mainstay(self.home, &["stop"]).exits(0);
+        self.ended();
+    }
+
+    /// Waits for the end of a daemon that was stopped.
+    fn ended(mut self) {
         assert!(self.child.wait().unwrap().success());
     }
 }

@@ -1,15 +1,25 @@
 //! The entries of a client that Mainstay serves, too: with both, the client starts these servers itself.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mainstay_config::export::{Client, ClientServer};
 use mainstay_config::import::{ImportFile, PlanRequest, configured, parse, plan};
 use mainstay_model::status::InstanceState;
 use serde::Serialize;
 
-use super::super::import;
+use super::super::client_files::read;
+use super::super::running::running;
+use super::super::{daemon, import};
 use super::address::Served;
-use crate::cli::Shared;
+use crate::cli::{ExportArgs, Shared};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// How long `--replace` waits for servers that are being started.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The entries of a client's file beside Mainstay's own.
 #[derive(Default)]
@@ -25,6 +35,9 @@ pub(super) struct Beside {
 pub(super) struct Kept {
     pub(super) name: String,
     pub(super) reason: String,
+    /// Whether this may change in a moment.
+    #[serde(skip)]
+    is_starting: bool,
 }
 
 /// Compares the servers in a client's file with those that Mainstay serves at an endpoint. A file or a
@@ -72,22 +85,90 @@ fn find(
         }
         match unusable(served, &already.name) {
             None => beside.served.push(server),
-            Some(reason) => beside.kept.push(Kept { name: server.shown(), reason }),
+            Some(Unusable { reason, is_starting }) => {
+                beside.kept.push(Kept { name: server.shown(), reason, is_starting });
+            }
         }
     }
     Some(beside)
 }
 
-/// Why a server of the configuration can't be used through the running daemon.
-fn unusable(served: &Served, name: &str) -> Option<String> {
+/// Waits for servers that are being started and that the client has, too: whether an entry is removed depends
+/// on them.
+pub(super) fn wait_for_starts(
+    client: &Client,
+    file: &Path,
+    served: &mut Served,
+    shared: &Shared,
+    args: &ExportArgs,
+    out: &Output,
+) -> Result<(), Failure> {
+    let Some(text) = read(file)? else { return Ok(()) };
+    let begun = Instant::now();
+    let waiting = out.waiting("waiting for servers that are being started");
+    let endpoint = args.endpoint.as_deref();
+    while begun.elapsed() < STARTS_WITHIN
+        && beside(client, file, &text, shared, served, endpoint).waits_for_start()
+    {
+        daemon::block_on(async {
+            waiting.during(tokio::time::sleep(LOOK)).await;
+            Ok::<_, Failure>(())
+        })?;
+        let Some(status) = running(shared) else { break };
+        served.status = Some(status);
+    }
+    Ok(())
+}
+
+/// Only a running daemon can say which of the servers work.
+pub(super) fn no_daemon(
+    client: &Client,
+    file: &Path,
+    servers: &[ClientServer],
+    again: &str,
+) -> Failure {
+    let names: Vec<_> = servers.iter().map(ClientServer::shown).collect();
+    let message = format!(
+        "{} was not changed: no daemon is running, so {} would be left without {}",
+        file.display(),
+        client.title,
+        names.join(", ")
+    );
+    Failure::new(Exit::NoDaemon, message)
+        .hint(format!("start it with `mainstay up`, and then: {}", again))
+        .hint("`--write` alone keeps the client's own servers")
+}
+
+/// Why a server of the configuration can't be used through the running daemon now.
+struct Unusable {
+    reason: String,
+    is_starting: bool,
+}
+
+fn unusable(served: &Served, name: &str) -> Option<Unusable> {
     let status = served.status.as_ref()?;
     let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) else {
-        return Some("the running daemon does not serve it yet; restart the daemon".to_owned());
+        let reason = "the running daemon does not serve it yet; restart the daemon".to_owned();
+        return Some(Unusable { reason, is_starting: false });
     };
-    let is_down = matches!(server.state, InstanceState::Failed | InstanceState::CrashLooping);
-    is_down.then(|| {
-        let reason = server.reason.as_deref().and_then(|reason| reason.lines().next());
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        format!("it is {} in the daemon{reason}", server.state.as_str())
-    })
+    let is_starting = matches!(server.state, InstanceState::Starting | InstanceState::Handshaking);
+    let why = server.reason.as_deref().and_then(|reason| reason.lines().next());
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let reason = match server.state {
+        InstanceState::Ready | InstanceState::Idle | InstanceState::Draining => return None,
+        _ if is_starting => {
+            "it is still starting in the daemon; export again when it is ready".to_owned()
+        }
+        state => format!("it is {} in the daemon{why}", state.as_str()),
+    };
+    Some(Unusable { reason, is_starting })
+}
+
+// === impl Beside ===
+
+impl Beside {
+    /// Whether a server that is just being started decides about an entry.
+    pub(super) fn waits_for_start(&self) -> bool {
+        self.kept.iter().any(|kept| kept.is_starting)
+    }
 }

@@ -39,7 +39,7 @@ impl ExportReport<'_> {
         if out.json {
             return out.value(self);
         }
-        let line = |text: &str| out.sentence(text);
+        let line = |text: &str| if self.dry_run { out.sentence(text) } else { out.done(text) };
         let (title, name) = (client.title, self.name);
         line(&format!("{title} {said} `{name}` in {}", self.file.display()));
         if !self.replaced.is_empty() {
@@ -54,7 +54,7 @@ impl ExportReport<'_> {
             ));
             line(&format!("`{}{}` removes them, and keeps a backup", self.replace, out.flags()));
         }
-        for Kept { name, reason } in &self.kept {
+        for Kept { name, reason, .. } in &self.kept {
             line(&format!("kept `{name}`: {reason}"));
         }
         if let Some(backup) = &self.backup {

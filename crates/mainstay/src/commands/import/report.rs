@@ -7,6 +7,7 @@ use mainstay_config::import::{Added, ImportPlan, VariableToSet};
 use serde_json::{Value, json};
 
 use super::Mode;
+use crate::cli::shell::quoted;
 use crate::output::Output;
 
 /// The files that were written.
@@ -40,18 +41,29 @@ impl Report<'_> {
             out.line(self.plan.toml.trim_end());
         }
         for line in self.lines(mode) {
-            if mode == Mode::Print { out.aside(&line) } else { out.sentence(&line) }
+            match mode {
+                // A failure is told even with `--quiet`.
+                Mode::Print => out.aside(&line),
+                Mode::Write if self.is_empty() && out.is_quiet() => out.aside(&line),
+                Mode::Write => out.done(&line),
+                Mode::Try => out.sentence(&line),
+            }
         }
         let export =
             format!("mainstay export {} --write --replace", self.client.unwrap_or("CLIENT"));
         if let Some(restart) = &self.restart {
-            out.sentence(&format!(
+            out.done(&format!(
                 "the running daemon reads the file only at its start; restart it: {restart}"
             ));
             out.next(&[&export]);
         } else if self.written.is_some() {
             out.next(&["mainstay check", "mainstay up", &export]);
         }
+    }
+
+    /// Whether there was no server to import, new or known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plan.added.is_empty() && self.plan.already.is_empty()
     }
 
     fn json(&self, mode: Mode) -> Value {
@@ -85,7 +97,10 @@ impl Report<'_> {
         }));
         lines.extend(variables_to_set(plan, folder));
         let warnings = self.warnings.iter().filter(|warning| !is_told(plan, warning));
-        lines.extend(warnings.map(|one| format!("! {}: {}", one.key, one.message)));
+        for warning in warnings {
+            lines.push(format!("! {}: {}", warning.key, warning.message));
+            lines.extend(warning.help.iter().map(|help| format!("  hint: {help}")));
+        }
         lines.extend(self.written.map(|written| {
             let backup = written.backup.as_ref();
             let backup = backup.map(|backup| format!(", backup: {}", backup.display()));
@@ -116,14 +131,18 @@ pub(in super::super) fn is_told(plan: &ImportPlan, warning: &Problem) -> bool {
 
 fn to_set(variable: &VariableToSet, folder: &Path) -> String {
     let (name, used) = (&variable.name, variable.used_by.join(", "));
-    match (&variable.saved_in, variable.is_secret) {
-        (Some(file), _) => {
-            let file = folder.join(file);
-            format!("set: export {name}=\"$(cat {})\" ({used})", file.display())
+    let uses = if variable.used_by.len() == 1 { "uses" } else { "use" };
+    let value = match &variable.saved_in {
+        Some(file) => {
+            let file = quoted(&folder.join(file).to_string_lossy());
+            return format!(
+                "before you start the daemon: export {name}=\"$(cat {file})\"; {used} {uses} it"
+            );
         }
-        (None, true) => format!("set: {name}, to the value in the file ({used})"),
-        (None, false) => format!("set: {name} ({used})"),
-    }
+        None if variable.is_secret => " to its value in the imported file",
+        None => "",
+    };
+    format!("set {name} in the daemon's environment{value}: {used} {uses} it")
 }
 
 fn added(added: &Added) -> Vec<String> {

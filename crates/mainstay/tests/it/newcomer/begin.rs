@@ -110,7 +110,7 @@ fn a_first_file_with_the_servers_of_a_client() {
     mainstay(home, &["init", "--from", "cursor"])
         .exits(0)
         .says("+ notes")
-        .says("set: NEEDED (command of needy)")
+        .says("set NEEDED in the daemon's environment: command of needy uses it")
         .says("wrote mainstay.toml");
     let text = fs::read_to_string(home.join("mainstay.toml")).unwrap();
     assert!(text.starts_with("# Mainstay's configuration.") && text.contains("[servers.needy]"));

@@ -34,7 +34,7 @@ fn a_server_is_added_to_a_file_that_keeps_all_it_had() {
         .exits(0)
         .says("added `two` to mainstay.toml")
         .says("secret: env.GITHUB_TOKEN of two is in secrets/two.GITHUB_TOKEN")
-        .says("set: PASSED_ON (env.PASSED_ON of two)");
+        .says("set PASSED_ON in the daemon's environment: env.PASSED_ON of two uses it");
     let text = fs::read_to_string(&config).unwrap();
     let added = text.strip_prefix(MINE).expect("what was there is there");
     assert!(
@@ -58,6 +58,87 @@ fn a_server_is_added_to_a_file_that_keeps_all_it_had() {
 }
 
 #[test]
+fn servers_that_are_added_at_the_same_time_are_all_there() {
+    const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    // The first ones find no file, and then one with a server that is removed meanwhile.
+    for begin in ["", MINE] {
+        if !begin.is_empty() {
+            fs::write(home.join("mainstay.toml"), begin).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for name in NAMES {
+                let url = format!("https://{name}.example.org/mcp");
+                scope.spawn(move || mainstay(home, &["add", name, &url]).exits(0));
+            }
+            if !begin.is_empty() {
+                scope.spawn(move || mainstay(home, &["add", "spare", "http://h.example"]).exits(0));
+            }
+        });
+        let text = fs::read_to_string(home.join("mainstay.toml")).unwrap();
+        for name in NAMES {
+            assert!(text.contains(&format!("[servers.{name}]")), "{name}:\n{text}");
+        }
+        mainstay(home, &["check"]).exits(0);
+        std::thread::scope(|scope| {
+            for name in &NAMES[1..] {
+                scope.spawn(move || mainstay(home, &["remove", name]).exits(0));
+            }
+        });
+        let text = fs::read_to_string(home.join("mainstay.toml")).unwrap();
+        let left: Vec<_> =
+            NAMES.iter().filter(|name| text.contains(&format!("[servers.{name}]"))).collect();
+        assert_eq!(left, [&"a"], "{text}");
+    }
+    // Clients' files as well: nothing but the file and its backups is left.
+    std::thread::scope(|scope| {
+        for name in ["a", "one", "spare"] {
+            let line = ["export", "generic", "--file", "c.json", "--write", "--endpoint", name];
+            scope.spawn(move || mainstay(home, &line).exits(0));
+        }
+    });
+    let text = fs::read_to_string(home.join("c.json")).unwrap();
+    for name in ["a", "one", "spare"] {
+        assert!(text.contains(&format!("\"mainstay-{name}\"")), "{text}");
+    }
+}
+
+#[test]
+fn a_change_that_is_done_prints_nothing_with_quiet() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("mainstay.toml"), MINE).unwrap();
+    let client = r#"{"mcpServers": {"four": {"url": "https://four.example.org/mcp"}}}"#;
+    fs::write(home.join("client.json"), client).unwrap();
+    for line in [
+        &["init", "other.toml"][..],
+        &["init", "from.toml", "--from", "client.json"],
+        &["add", "two", "--env", "UNSET_HERE", "--", "no-such-program"],
+        &["remove", "two"],
+        &["import", "client.json", "--write"],
+        &["export", "cursor", "--file", "c.json", "--write"],
+        &["export", "cursor", "--file", "c.json", "--remove"],
+    ] {
+        let ran = mainstay(home, &[&["-q"], line].concat()).exits(0);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{line:?}");
+    }
+    // What was asked for, and why nothing was done, is still printed.
+    mainstay(home, &["add", "two", "-q", "--dry-run", "--", "sh"]).exits(0).says("+ [servers.two]");
+    let nothing = r#"{"mcpServers": {"off": {"command": "x", "disabled": true}}}"#;
+    fs::write(home.join("nothing.json"), nothing).unwrap();
+    mainstay(home, &["import", "nothing.json", "--write", "-q"])
+        .exits(1)
+        .complains("nothing to import");
+    let up = Up::start(home, &[]);
+    for line in [&["log-level", "debug", "-q"][..], &["stop", "-q"]] {
+        let ran = mainstay(home, line).exits(0);
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{line:?}");
+    }
+    up.ended();
+}
+
+#[test]
 fn what_can_not_be_added_is_told_and_nothing_is_written() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
@@ -68,6 +149,10 @@ fn what_can_not_be_added_is_told_and_nothing_is_written() {
         (&["add", "one", "--", "sh"][..], "already has a server `one`"),
         (&["add", "group", "--", "sh"], "already has a group `group`"),
         (&["add", "no good", "--", "sh"], "`no good` is not a name for a server"),
+        (
+            &["add", "http://h/mcp"],
+            "an address comes after the name: mainstay add NAME http://h/mcp",
+        ),
         (&["add", "x"], "a server needs a command or an address"),
         (&["add", "x", "npx"], "a command comes after `--`: mainstay add x -- npx"),
         (&["add", "x", "http://h/mcp", "--env", "A=b"], "--env does not apply to a server with an"),

@@ -106,9 +106,23 @@ fn servers_of_a_project_in_the_users_file_move_as_well() {
     mainstay(home, &["import", "claude-code", "--write"]).exits(0).says("+ clock");
     let shown = format!("notes, clock (in {})", project.display());
     mainstay(home, &["export", "claude-code", "--write"]).exits(0).says(&shown);
-    mainstay(home, &["export", "claude-code", "--write", "--replace"])
+    let replace = ["export", "claude-code", "--write", "--replace"];
+    // Without a daemon nobody knows which of the servers work.
+    let before = fs::read_to_string(home.join(".claude.json")).unwrap();
+    mainstay(home, &replace)
+        .exits(3)
+        .complains(&format!("no daemon is running, so Claude Code would be left without {shown}"))
+        .complains(
+            "start it with `mainstay up`, and then: mainstay export claude-code --write --replace",
+        );
+    assert_eq!(fs::read_to_string(home.join(".claude.json")).unwrap(), before);
+    // A daemon that has just been started is waited for.
+    let up = Up::start(home, &[]);
+    mainstay(home, &replace).exits(0).says(&format!("because Mainstay serves them: {shown}\n"));
+    up.stop();
+    mainstay(home, &["export", "claude-code", "--remove", "--dry-run"])
         .exits(0)
-        .says(&format!("because Mainstay serves them: {shown}\n"));
+        .complains("Claude Code has no server in it now; those that `--replace` removed are");
     let after = fs::read_to_string(home.join(".claude.json")).unwrap();
     let after: Value = serde_json::from_str(&after).unwrap();
     let servers: Vec<_> = after["mcpServers"].as_object().unwrap().keys().collect();
@@ -121,7 +135,9 @@ fn an_entry_stays_as_long_as_mainstay_can_not_serve_it() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     write_client(home, &json!({ "command": "sh", "args": ["-c", "${UNSET_HERE}"] }));
-    mainstay(home, &["import", "cursor", "--write"]).exits(0).says("set: UNSET_HERE");
+    mainstay(home, &["import", "cursor", "--write"])
+        .exits(0)
+        .says("set UNSET_HERE in the daemon's environment");
     mainstay(home, &["check"]).exits(0).says("`UNSET_HERE` is not set");
     let up = Up::start(home, &[]);
     up.server("third", "failed");
