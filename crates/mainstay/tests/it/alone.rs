@@ -171,7 +171,7 @@ fn a_compose_file_can_be_read_and_needs_no_more_than_its_image() {
     let shown = mainstay(home, &["service", "show", "compose"])
         .exits(0)
         .says("127.0.0.1:8123:8123")
-        .complains("`a` starts `npx`");
+        .complains("so `a` can't start `npx` in it");
     let labelled =
         shown.out.replace("    restart:", "    labels: { mcp.transport: http }\n    restart:");
     // Under its own name it is known as Mainstay, and is not imported.
