@@ -23,7 +23,7 @@ use super::words;
 use crate::access::Visitor;
 use crate::context::Shared;
 use crate::source::View;
-use crate::web::follow::{self, Feed};
+use crate::web::follow::{self, Feed, StreamedItem};
 use crate::web::read;
 
 /// Events, oldest first.
@@ -199,7 +199,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     tag = "events",
     params(
         ("name" = Option<String>, Query, description = "Only events of this server."),
-        ("since" = Option<String>, Query, description = "Only events since this time, as RFC 3339."),
+        ("since" = Option<String>, Query, description = "Only events since this time, as RFC 3339.", format = DateTime),
         (
             "after" = Option<u64>,
             Query,
@@ -218,7 +218,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         (
             status = 200,
             description = "Events, oldest first.",
-            content((EventPage = "application/json"), (EventRecord = "text/event-stream")),
+            content((EventPage = "application/json"), (StreamedItem = "text/event-stream")),
         ),
         (status = 404, description = "There is and was no such server.", body = Problem),
         BadRequest,

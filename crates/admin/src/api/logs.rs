@@ -18,7 +18,7 @@ use super::problem::{AdminOnly, BadRequest, Problem, Rejection, Standard};
 use crate::context::Shared;
 use crate::source::View;
 use crate::web::audited::Note;
-use crate::web::follow::{self, Feed};
+use crate::web::follow::{self, Feed, StreamedItem};
 use crate::web::read;
 
 /// The newest lines that servers wrote.
@@ -161,7 +161,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     tag = "logs",
     params(
         ("server" = Option<String>, Query, description = "Only lines of this server, or of a command of `[[notify]]`."),
-        ("since" = Option<String>, Query, description = "Only lines since this time, as RFC 3339."),
+        ("since" = Option<String>, Query, description = "Only lines since this time, as RFC 3339.", format = DateTime),
         (
             "limit" = Option<u64>,
             Query,
@@ -175,7 +175,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
         (
             status = 200,
             description = "The newest lines, oldest first.",
-            content((LogPage = "application/json"), (LogLine = "text/event-stream")),
+            content((LogPage = "application/json"), (StreamedItem = "text/event-stream")),
         ),
         (status = 404, description = "There is no such server.", body = Problem),
         BadRequest,

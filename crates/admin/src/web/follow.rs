@@ -15,6 +15,7 @@ use mainstay_protocol::framing::sse;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::api::problem::Rejection;
 
@@ -37,6 +38,16 @@ pub(crate) trait Feed: Send + 'static {
     fn next(&mut self, after: u64) -> impl Future<Output = Option<Vec<Self::Item>>> + Send;
 
     fn number(item: &Self::Item) -> u64;
+}
+
+/// An event of an event stream.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes what is sent")]
+pub(crate) struct StreamedItem {
+    /// The number of the item.
+    id: String,
+    /// The item as JSON text: one of those that the page without `follow` lists.
+    data: String,
 }
 
 struct Following<F> {
