@@ -112,6 +112,12 @@ impl Which {
         let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
         let since_ms =
             since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        if self.after.is_some_and(|after| i64::try_from(after).is_err()) {
+            let problem = Rejection::new(StatusCode::BAD_REQUEST, "after is higher than any id");
+            return Err(problem
+                .at("query parameter `after`")
+                .hint("ask with the `id` of an event"));
+        }
         let of = self.name.clone().map_or(EventsOf::All, EventsOf::Server);
         // The oldest are removed when newer ones come.
         let since_ms = since_ms.max(oldest_ms());

@@ -45,6 +45,7 @@ async fn what_can_not_be_read_is_said() {
         ("limit=1001", 400, "1 to 1000"),
         ("since=soon", 400, "RFC 3339"),
         ("after=x", 400, "can't be read"),
+        ("after=9223372036854775808", 400, "higher than any id"),
         ("after=13", 503, "the events can't be read"),
         ("name=tme", 404, "no such server"),
     ] {
