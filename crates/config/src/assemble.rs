@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
     Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, NotifySpec, NotifyTarget,
-    PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings,
-    Sharing,
+    OnLostNeed, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RestartRule, RevisionChoice, Runtime,
+    ServerSpec, Settings, Sharing, StopSpec,
 };
 use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
@@ -27,6 +27,9 @@ pub(crate) fn assemble(
         gateway: gateway(&root.gateway)?,
         servers: root.servers.iter().map(|named| server(named, env)).collect::<Option<_>>()?,
         endpoints: root.endpoints.iter().map(endpoint).collect::<Option<_>>()?,
+        services: Vec::new(),
+        volumes: Vec::new(),
+        externals: Vec::new(),
         notify: root
             .notify
             .iter()
@@ -114,7 +117,12 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
         },
         concurrency: table.count("concurrency")?,
         idle: idle(table)?,
-        needs: texts(table, "needs"),
+        needs: texts(table, "needs").iter().filter_map(|need| need.parse().ok()).collect(),
+        on_lost_need: OnLostNeed::Keep,
+        restart: RestartRule::Always,
+        stop: StopSpec::default(),
+        probe: None,
+        pages: None,
         pool: match table.table("pool") {
             Some(written) => pool(written, idle(table)?)?,
             None => PoolSpec::default(),

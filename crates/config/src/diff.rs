@@ -15,7 +15,16 @@ pub use self::plan::{Change, ChangeKind, Effect, Plan, SettingChange};
 
 /// Plans the changes from the settings `old` to `new`.
 pub fn diff(old: &Settings, new: &Settings) -> Plan {
-    let Settings { gateway, servers, endpoints, notify, state_dir } = new;
+    let Settings {
+        gateway,
+        servers,
+        endpoints,
+        services: _,
+        volumes: _,
+        externals: _,
+        notify,
+        state_dir,
+    } = new;
     let mut settings = compare::gateway(&old.gateway, gateway);
     if old.notify != *notify {
         settings.push(SettingChange { key: "notify".to_owned(), needs_daemon_restart: true });

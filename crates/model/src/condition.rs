@@ -10,6 +10,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Condition {
     Stopped,
+    /// It does not run, because something that it needs is not ready.
+    Waiting,
     /// It starts, and nothing went wrong yet.
     Starting,
     Ready,
@@ -33,6 +35,7 @@ pub enum Condition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
+    Waiting,
     Starting,
     Ready,
     /// Ready again after trouble.
@@ -52,8 +55,9 @@ pub enum ChangeKind {
 // === impl Condition ===
 
 impl Condition {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Stopped,
+        Self::Waiting,
         Self::Starting,
         Self::Ready,
         Self::Idle,
@@ -68,6 +72,7 @@ impl Condition {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Idle => "idle",
@@ -94,7 +99,8 @@ impl Condition {
 // === impl ChangeKind ===
 
 impl ChangeKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::Waiting,
         Self::Starting,
         Self::Ready,
         Self::Back,
@@ -113,6 +119,7 @@ impl ChangeKind {
         match to {
             Condition::Ready | Condition::Idle if from.is_trouble() => Self::Back,
             Condition::Stopped => Self::Stopped,
+            Condition::Waiting => Self::Waiting,
             Condition::Starting => Self::Starting,
             Condition::Ready => Self::Ready,
             Condition::Idle => Self::Idle,
@@ -131,6 +138,7 @@ impl ChangeKind {
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Ready => "ready",
             Self::Back => "back",

@@ -3,6 +3,9 @@
 //! The `config` crate builds them from files, environment variables and flags. An `Option` here has a
 //! meaning of its own; defaults are already applied.
 
+pub mod probe;
+pub mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +13,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{ChangeKind, Name, Network, PublicUrl, Redacted};
+pub use self::probe::{
+    HttpCheck, PagesSpec, PostgresCheck, ProbeCheck, ProbeSpec, ToolCheck, VolumeSpec,
+};
+pub use self::services::{
+    ExternalSpec, OnLostNeed, RestartRule, ServiceKind, ServiceSpec, StopSignal, StopSpec,
+};
+use crate::{ChangeKind, Name, Need, Network, PublicUrl, Redacted};
 
 /// All settings of a daemon. Servers and endpoints keep the order of the configuration file, which
 /// decides which server keeps its bare name when two names collide.
@@ -19,6 +28,10 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     pub servers: Vec<ServerSpec>,
     pub endpoints: Vec<EndpointSpec>,
+    /// In the order of the configuration file.
+    pub services: Vec<ServiceSpec>,
+    pub volumes: Vec<VolumeSpec>,
+    pub externals: Vec<ExternalSpec>,
     /// Who is told of changes of servers.
     pub notify: Vec<NotifySpec>,
     pub state_dir: PathBuf,
@@ -131,7 +144,16 @@ pub struct ServerSpec {
     /// The number of calls at the same time, over all instances. 0: no limit.
     pub concurrency: usize,
     pub idle: Idle,
-    pub needs: Vec<String>,
+    pub needs: Vec<Need>,
+    pub on_lost_need: OnLostNeed,
+    /// When an instance that ended is started again. Not for remote servers.
+    pub restart: RestartRule,
+    /// How its process is asked to end, after its input was closed.
+    pub stop: StopSpec,
+    /// What must pass beside the handshake and the lists before the server is ready.
+    pub probe: Option<ProbeSpec>,
+    /// The pages that are passed through at `/pages/NAME/`.
+    pub pages: Option<PagesSpec>,
     pub pool: PoolSpec,
     /// The time limit for one start: process, handshake and first lists.
     #[serde(serialize_with = "as_millis")]
@@ -381,6 +403,11 @@ impl ServerSpec {
             concurrency: 0,
             idle: Idle::Keep,
             needs: Vec::new(),
+            on_lost_need: OnLostNeed::Keep,
+            restart: RestartRule::Always,
+            stop: StopSpec::default(),
+            probe: None,
+            pages: None,
             pool: PoolSpec::default(),
             start_deadline: Duration::from_secs(120),
             fetch_deadline: Duration::from_secs(180),
@@ -389,6 +416,9 @@ impl ServerSpec {
     }
 }
 
-fn as_millis<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_millis<S: serde::Serializer>(
+    duration: &Duration,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.serialize_str(&format!("{}ms", duration.as_millis()))
 }

@@ -26,11 +26,21 @@ pub enum Health {
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
     Stopped,
+    /// It is not running, because something that it needs is not ready. It starts once that is.
+    Waiting,
+    /// It is not running, because something that it needs was stopped by hand.
+    Held,
     /// The process is being started or the connection opened.
     Starting,
     /// The instance runs. The handshake is in progress, or the first lists are being fetched.
     Handshaking,
     Ready,
+    /// It is ready, and something that it needs is not.
+    Degraded,
+    /// It runs, and its probe fails. It gets no calls.
+    Unhealthy,
+    /// A job that has ended with code 0.
+    Done,
     /// The instance is not running, because nobody uses it. It starts when it is wanted.
     Idle,
     /// The instance failed. The next start is scheduled.
@@ -133,17 +143,23 @@ pub struct InstanceStatus {
 }
 
 impl InstanceState {
-    /// Whether calls can be sent to the server: its instance is ready, or rests and starts for a call.
+    /// Whether those who need it can use it: it is ready, rests and starts when it is wanted, or is a job that
+    /// is done.
     pub fn serves(self) -> bool {
-        matches!(self, Self::Ready | Self::Idle)
+        matches!(self, Self::Ready | Self::Degraded | Self::Done | Self::Idle)
     }
 
     /// In the order in which an instance passes through them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Stopped,
+        Self::Waiting,
+        Self::Held,
         Self::Starting,
         Self::Handshaking,
         Self::Ready,
+        Self::Degraded,
+        Self::Unhealthy,
+        Self::Done,
         Self::Idle,
         Self::BackingOff,
         Self::CrashLooping,
@@ -154,9 +170,14 @@ impl InstanceState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Held => "held",
             Self::Starting => "starting",
             Self::Handshaking => "handshaking",
             Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Done => "done",
             Self::Idle => "idle",
             Self::BackingOff => "backing-off",
             Self::CrashLooping => "crash-looping",

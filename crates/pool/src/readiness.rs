@@ -100,6 +100,8 @@ impl Pool {
         match state {
             _ if instance.stop.is_cancelled() => Err(self.not_ready(instance)),
             InstanceState::Ready
+            | InstanceState::Degraded
+            | InstanceState::Done
             | InstanceState::Idle
             | InstanceState::Starting
             | InstanceState::Handshaking
@@ -112,7 +114,10 @@ impl Pool {
             {
                 Ok(deadline.min(loading_until))
             }
-            InstanceState::BackingOff
+            InstanceState::Waiting
+            | InstanceState::Held
+            | InstanceState::Unhealthy
+            | InstanceState::BackingOff
             | InstanceState::CrashLooping
             | InstanceState::Failed
             | InstanceState::Draining => Err(self.not_ready(instance)),

@@ -95,9 +95,11 @@ impl ServerWatch {
         let is_new_run = self.run_no.replace(sight.run_no) != Some(sight.run_no);
         self.primary = match sight.state {
             InstanceState::Stopped => Condition::Stopped,
-            InstanceState::Ready => Condition::Ready,
+            InstanceState::Waiting | InstanceState::Held => Condition::Waiting,
+            InstanceState::Ready | InstanceState::Done => Condition::Ready,
+            InstanceState::Degraded => Condition::Degraded,
             InstanceState::Idle => Condition::Idle,
-            InstanceState::BackingOff => Condition::NotReady,
+            InstanceState::BackingOff | InstanceState::Unhealthy => Condition::NotReady,
             InstanceState::CrashLooping => Condition::CrashLoop,
             InstanceState::Failed => Condition::Failed,
             // It is told when nothing is left of it.
@@ -127,12 +129,19 @@ impl ServerWatch {
         match state {
             InstanceState::CrashLooping => _ = self.troubled.insert(id, Condition::CrashLoop),
             InstanceState::Failed => _ = self.troubled.insert(id, Condition::Failed),
-            InstanceState::Ready | InstanceState::Idle | InstanceState::Stopped => {
+            InstanceState::Ready
+            | InstanceState::Degraded
+            | InstanceState::Done
+            | InstanceState::Idle
+            | InstanceState::Waiting
+            | InstanceState::Held
+            | InstanceState::Stopped => {
                 _ = self.troubled.remove(&id);
             }
             InstanceState::Starting
             | InstanceState::Handshaking
             | InstanceState::BackingOff
+            | InstanceState::Unhealthy
             | InstanceState::Draining => {}
         }
         self.tell(now)

@@ -141,12 +141,18 @@ fn health_class(health: Health) -> &'static str {
 
 fn state_class(state: InstanceState) -> &'static str {
     match state {
-        InstanceState::Ready | InstanceState::Idle => "good",
-        InstanceState::Starting
+        InstanceState::Ready | InstanceState::Idle | InstanceState::Done => "good",
+        InstanceState::Waiting
+        | InstanceState::Starting
         | InstanceState::Handshaking
+        | InstanceState::Degraded
         | InstanceState::BackingOff
         | InstanceState::Draining => "doubtful",
-        InstanceState::Stopped | InstanceState::CrashLooping | InstanceState::Failed => "bad",
+        InstanceState::Stopped
+        | InstanceState::Held
+        | InstanceState::Unhealthy
+        | InstanceState::CrashLooping
+        | InstanceState::Failed => "bad",
     }
 }
 

@@ -64,6 +64,11 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         concurrency,
         idle,
         needs,
+        on_lost_need,
+        restart,
+        stop,
+        probe,
+        pages,
         pool,
         start_deadline,
         fetch_deadline,
@@ -79,6 +84,12 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.in_place("idle", old.idle != *idle);
     differing.in_place("required", old.required != *required);
     differing.in_place("needs", old.needs != *needs);
+    differing.in_place("on_lost_need", old.on_lost_need != *on_lost_need);
+    differing.in_place("restart", old.restart != *restart);
+    differing.in_place("stop_signal", old.stop.signal != stop.signal);
+    differing.in_place("stop_timeout", old.stop.timeout != stop.timeout);
+    differing.in_place("probe", old.probe != *probe);
+    differing.in_place("pages", old.pages != *pages);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
     differing.in_place("fetch_timeout", old.fetch_deadline != *fetch_deadline);
     let PoolSpec { is_configured: _, instances_min, instances_max, idle_timeout } = pool;

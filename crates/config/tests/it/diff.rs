@@ -133,6 +133,9 @@ fn settings() -> impl Strategy<Value = Settings> {
     let groups = prop::collection::btree_map("[xyz]", any::<bool>(), 0..3);
     (servers, groups, any::<[bool; 3]>()).prop_map(
         |((names, count, runtimes, flags), groups, [proxied, slow, away])| Settings {
+            services: Vec::new(),
+            volumes: Vec::new(),
+            externals: Vec::new(),
             notify: Vec::new(),
             gateway: GatewaySettings {
                 allowed_hosts: if proxied { vec!["h".to_owned()] } else { Vec::new() },

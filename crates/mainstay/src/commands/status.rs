@@ -80,13 +80,15 @@ fn suggest(servers: &[Server], out: &Output) {
 /// The colour of a state.
 fn look(state: InstanceState) -> Look {
     match state {
-        InstanceState::Ready => Look::Good,
-        InstanceState::Starting
+        InstanceState::Ready | InstanceState::Done => Look::Good,
+        InstanceState::Waiting
+        | InstanceState::Starting
         | InstanceState::Handshaking
+        | InstanceState::Degraded
         | InstanceState::BackingOff
         | InstanceState::Draining => Look::Doubtful,
-        InstanceState::CrashLooping | InstanceState::Failed => Look::Bad,
-        InstanceState::Idle | InstanceState::Stopped => Look::Faint,
+        InstanceState::CrashLooping | InstanceState::Failed | InstanceState::Unhealthy => Look::Bad,
+        InstanceState::Idle | InstanceState::Stopped | InstanceState::Held => Look::Faint,
     }
 }
 

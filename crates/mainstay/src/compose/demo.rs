@@ -40,6 +40,9 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             gateway: gateway(listen, listen_localhost),
             servers,
             endpoints: Vec::new(),
+            services: Vec::new(),
+            volumes: Vec::new(),
+            externals: Vec::new(),
             state_dir: state.path,
         };
         let daemon = Daemon::start(settings, &Origins::default(), None, log).await?;

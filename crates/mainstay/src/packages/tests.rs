@@ -118,6 +118,9 @@ fn servers_start_from_what_was_fetched_or_get_the_time_to_fetch() {
                 server("plain", &["node", "y.js"]),
             ],
             endpoints: Vec::new(),
+            services: Vec::new(),
+            volumes: Vec::new(),
+            externals: Vec::new(),
             state_dir: state.path().to_owned(),
         };
         take_fetched(&mut settings);

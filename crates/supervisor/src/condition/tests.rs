@@ -204,12 +204,20 @@ proptest! {
             }
             let told = server.watch.told();
             match server.lifecycle.state() {
-                InstanceState::Ready => prop_assert_eq!(told, Condition::Ready),
+                InstanceState::Ready | InstanceState::Done => {
+                    prop_assert_eq!(told, Condition::Ready);
+                }
+                InstanceState::Degraded => prop_assert_eq!(told, Condition::Degraded),
+                InstanceState::Waiting | InstanceState::Held => {
+                    prop_assert_eq!(told, Condition::Waiting);
+                }
                 InstanceState::Idle => prop_assert_eq!(told, Condition::Idle),
                 InstanceState::Stopped => prop_assert_eq!(told, Condition::Stopped),
                 InstanceState::Failed => prop_assert_eq!(told, Condition::Failed),
                 InstanceState::CrashLooping => prop_assert_eq!(told, Condition::CrashLoop),
-                InstanceState::BackingOff => prop_assert_eq!(told, Condition::NotReady),
+                InstanceState::BackingOff | InstanceState::Unhealthy => {
+                    prop_assert_eq!(told, Condition::NotReady);
+                }
                 InstanceState::Draining => {}
                 InstanceState::Starting | InstanceState::Handshaking => {
                     prop_assert!(told == Condition::Starting || told.is_trouble(), "{:?}", told);

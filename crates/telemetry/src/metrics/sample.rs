@@ -7,7 +7,7 @@ use mainstay_model::{Budget, MemoryKind};
 use crate::labels::{Breaker, StreamKind};
 
 /// All states of an instance in the order of the scrape.
-pub(crate) const STATES: [InstanceState; 9] = InstanceState::ALL;
+pub(crate) const STATES: [InstanceState; 14] = InstanceState::ALL;
 
 /// The gauges of one scrape. All start at zero, and values of several observers are added.
 #[derive(Debug, Default)]

@@ -155,7 +155,10 @@ fn unusable(served: &Served, name: &str) -> Option<Unusable> {
     let why = server.reason.as_deref().and_then(|reason| reason.lines().next());
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     let reason = match server.state {
-        InstanceState::Ready | InstanceState::Idle | InstanceState::Draining => return None,
+        InstanceState::Ready
+        | InstanceState::Degraded
+        | InstanceState::Idle
+        | InstanceState::Draining => return None,
         _ if is_starting => {
             "it is still starting in the daemon; export again when it is ready".to_owned()
         }
