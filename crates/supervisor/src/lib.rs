@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod condition;
 pub mod deliveries;
+pub mod graph;
 pub mod lifecycle;
 pub mod list_refresh;
 pub mod notices;

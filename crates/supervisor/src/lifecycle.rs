@@ -13,7 +13,9 @@
 //! Not in the picture: an instance that was healthy and is lost goes from `Ready` to `Starting` in one
 //! step, because its first restart has no wait. An instance that ends itself without an error while nobody
 //! uses it has not failed: it is restarted once, and after that it rests as `Idle`. An instance that nobody
-//! has used for its idle time can be told to rest, too. A resting instance starts when it is wanted.
+//! has used for its idle time can be told to rest, too. A resting instance starts when it is wanted. A ready
+//! instance whose probe fails is `Unhealthy`, and ready again once the probe passes. A job that ended with
+//! code 0 is `Done`.
 
 mod history;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::RestartRule;
 use mainstay_model::status::InstanceState;
 
 use self::history::{History, RestartDecision};
@@ -36,8 +39,10 @@ pub struct RunNo(u64);
 /// An input of the state machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LifecycleEvent {
-    /// The instance is needed.
+    /// The instance is needed. Earlier losses are forgotten.
     Start,
+    /// What the instance needs is ready again. Earlier losses still count.
+    Resume,
     /// The driver reports an event of the run that it was told to spawn.
     Heard(RunNo, RunEvent),
     /// The instance is no longer needed.
@@ -64,6 +69,15 @@ pub enum RunEvent {
     /// The instance ended itself without an error while nobody used it. `served`: after it had answered
     /// a call.
     Finished { reason: String, served: bool },
+    /// The process of a service exited with code 0.
+    Exited { reason: String },
+    /// The probe of an instance that starts did not pass yet.
+    NotYet { reason: String },
+    /// The probe of a ready instance failed too often in a row. The instance answers, so a restart would not
+    /// help it.
+    Unfit { reason: String },
+    /// The probe of an unhealthy instance passed.
+    Fit,
     /// No restart can help, for example because the command does not exist or the protocol is wrong.
     Unserveable { reason: String },
 }
@@ -97,6 +111,12 @@ pub struct IllegalTransition {
 pub struct RestartPolicy {
     /// The time limit for a start: process, handshake and first lists together.
     pub start: Duration,
+    /// Whether an instance that ended is restarted.
+    pub rule: RestartRule,
+    /// Whether the instance is a job, which is done when it has exited with code 0.
+    pub is_job: bool,
+    /// The waits after the first starts in a row that reached the time limit.
+    pub late_waits: [Duration; 2],
     /// The waits between restarts. The first restart of a healthy instance has no wait.
     pub backoff: Backoff,
     /// The jitter of those waits.
@@ -137,28 +157,43 @@ pub struct Lifecycle {
     begun: Instant,
     history: History,
     reason: Option<String>,
+    /// What the present start still lacks, as its probe says.
+    pending: Option<String>,
 }
 
 /// [`InstanceState`] with the deadlines that this module needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Stopped,
-    Starting { deadline: Instant },
-    Handshaking { deadline: Instant },
+    Starting {
+        deadline: Instant,
+    },
+    Handshaking {
+        deadline: Instant,
+    },
     Ready,
+    Unhealthy,
+    Done,
     Idle,
-    BackingOff { retry_at: Instant },
-    CrashLooping { retry_at: Instant },
+    BackingOff {
+        retry_at: Instant,
+    },
+    CrashLooping {
+        retry_at: Instant,
+    },
     Draining,
-    Failed { retry_at: Instant },
+    /// `retry_at` is `None` if it is not tried again by itself.
+    Failed {
+        retry_at: Option<Instant>,
+    },
 }
 
 /// An instance that ended sooner than this after it became ready, and without having served a call, did
 /// not end because nobody used it.
 const READY_MIN: Duration = Duration::from_secs(1);
 
-use LifecycleEvent::{Heard, Start, Stop, Stopped, Tick, Unused, Wanted};
-use RunEvent::{Finished, Lost, Ready, Spawned, Unserveable};
+use LifecycleEvent::{Heard, Resume, Start, Stop, Stopped, Tick, Unused, Wanted};
+use RunEvent::{Exited, Finished, Fit, Lost, NotYet, Ready, Spawned, Unfit, Unserveable};
 
 // === impl RestartPolicy ===
 
@@ -174,6 +209,9 @@ impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             start: Duration::from_secs(120),
+            rule: RestartRule::Always,
+            is_job: false,
+            late_waits: [Duration::from_secs(5), Duration::from_secs(10)],
             backoff: Backoff::default(),
             jitter: Jitter::none(),
             health: Duration::from_secs(60),
@@ -210,6 +248,7 @@ impl Lifecycle {
             begun: now,
             history: History::default(),
             reason: None,
+            pending: None,
         }
     }
 
@@ -248,8 +287,12 @@ impl Lifecycle {
     ) -> Result<Phase, IllegalTransition> {
         let next = match (self.phase, event) {
             // ## Stopped | Failed => Starting
-            (Phase::Stopped | Phase::Idle | Phase::Failed { .. }, Start) => {
+            (Phase::Stopped | Phase::Done | Phase::Idle | Phase::Failed { .. }, Start) => {
                 self.history.clear();
+                self.reason = None;
+                self.spawn(now, effects)
+            }
+            (Phase::Stopped, Resume) => {
                 self.reason = None;
                 self.spawn(now, effects)
             }
@@ -266,6 +309,41 @@ impl Lifecycle {
                 self.history.note_ready();
                 effects.push(Effect::OpenGate);
                 Phase::Ready
+            }
+
+            // ## Ready <=> Unhealthy
+            (Phase::Ready, Heard(_, Unfit { reason })) => {
+                self.note_health(now);
+                self.reason = Some(reason);
+                effects.push(Effect::ShutGate);
+                Phase::Unhealthy
+            }
+            (Phase::Unhealthy, Heard(_, Unfit { reason })) => {
+                self.reason = Some(reason);
+                Phase::Unhealthy
+            }
+            (Phase::Unhealthy, Heard(_, Fit)) => {
+                self.reason = None;
+                effects.push(Effect::OpenGate);
+                Phase::Ready
+            }
+            (phase, Heard(_, NotYet { reason })) => {
+                self.pending = Some(reason);
+                phase
+            }
+            (phase, Heard(_, Unfit { .. } | Fit)) => phase,
+
+            // ## Starting | Handshaking | Ready | Unhealthy => Done | Stopped
+            (_, Heard(_, Exited { reason })) if self.policy.is_job => {
+                self.end(effects);
+                self.reason = Some(reason);
+                self.history.forgive();
+                Phase::Done
+            }
+            (_, Heard(_, Exited { reason })) if self.policy.rule != RestartRule::Always => {
+                self.end(effects);
+                self.reason = Some(reason);
+                Phase::Stopped
             }
 
             // ## Ready => Idle | Starting
@@ -297,7 +375,7 @@ impl Lifecycle {
                 Phase::Ready
             }
 
-            // ## Starting | Handshaking | Ready => BackingOff | CrashLooping | Starting
+            // ## Starting | Handshaking | Ready | Unhealthy => BackingOff | CrashLooping | Starting
             //
             // A missed deadline counts as a loss: the instance does not serve, and the restart policy
             // applies.
@@ -307,7 +385,7 @@ impl Lifecycle {
             (Phase::Handshaking { deadline }, Tick) if deadline <= now => {
                 self.retreat_late(now, "finish the handshake", effects)
             }
-            (_, Heard(_, Lost { reason } | Finished { reason, .. })) => {
+            (_, Heard(_, Lost { reason } | Finished { reason, .. } | Exited { reason })) => {
                 self.retreat(now, reason, effects)
             }
 
@@ -315,7 +393,9 @@ impl Lifecycle {
             (_, Heard(_, Unserveable { reason })) => {
                 self.end(effects);
                 self.reason = Some(reason);
-                Phase::Failed { retry_at: now + self.policy.failed_pause }
+                Phase::Failed {
+                    retry_at: self.tries_again().then(|| now + self.policy.failed_pause),
+                }
             }
 
             // ## BackingOff | CrashLooping | Failed => Starting
@@ -324,7 +404,7 @@ impl Lifecycle {
             (
                 Phase::BackingOff { retry_at }
                 | Phase::CrashLooping { retry_at }
-                | Phase::Failed { retry_at },
+                | Phase::Failed { retry_at: Some(retry_at) },
                 Tick,
             ) if retry_at <= now => self.respawn(now, effects),
 
@@ -369,20 +449,23 @@ impl Lifecycle {
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Starting { deadline } | Phase::Handshaking { deadline } => Some(deadline),
-            Phase::BackingOff { retry_at }
-            | Phase::CrashLooping { retry_at }
-            | Phase::Failed { retry_at } => Some(retry_at),
+            Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
+            Phase::Failed { retry_at } => retry_at,
             Phase::Ready if !self.history.is_clean() => Some(self.since + self.policy.health),
-            Phase::Ready | Phase::Idle | Phase::Stopped | Phase::Draining => None,
+            Phase::Ready
+            | Phase::Unhealthy
+            | Phase::Done
+            | Phase::Idle
+            | Phase::Stopped
+            | Phase::Draining => None,
         }
     }
 
     /// When the next restart is due, while the instance waits for it.
     pub fn retry_at(&self) -> Option<Instant> {
         match self.phase {
-            Phase::BackingOff { retry_at }
-            | Phase::CrashLooping { retry_at }
-            | Phase::Failed { retry_at } => Some(retry_at),
+            Phase::BackingOff { retry_at } | Phase::CrashLooping { retry_at } => Some(retry_at),
+            Phase::Failed { retry_at } => retry_at,
             _ => None,
         }
     }
@@ -402,9 +485,16 @@ impl Lifecycle {
         self.reason.as_deref()
     }
 
+    /// What the present start still lacks, as its probe says.
+    pub fn pending(&self) -> Option<&str> {
+        let is_starting = matches!(self.phase, Phase::Starting { .. } | Phase::Handshaking { .. });
+        self.pending.as_deref().filter(|_| is_starting)
+    }
+
     fn spawn(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Phase {
         self.run_no.0 += 1;
         self.begun = now;
+        self.pending = None;
         effects.push(Effect::Spawn(self.run_no));
         Phase::Starting { deadline: now + self.policy.start }
     }
@@ -432,20 +522,32 @@ impl Lifecycle {
     /// Ends a run that did not become ready within the time limit.
     fn retreat_late(&mut self, now: Instant, what: &str, effects: &mut Vec<Effect>) -> Phase {
         self.history.note_late_start(&self.policy);
-        let reason = format!("it did not {what} within {:?}", self.policy.start);
+        let most = self.policy.start;
+        let reason = match self.pending.take() {
+            Some(missing) => format!("it did not {what} within {most:?}: {missing}"),
+            None => format!("it did not {what} within {most:?}"),
+        };
         self.retreat(now, reason, effects)
     }
 
     fn retreat(&mut self, now: Instant, reason: String, effects: &mut Vec<Effect>) -> Phase {
         self.note_health(now);
-        let was_ready = self.phase == Phase::Ready;
+        let was_ready = matches!(self.phase, Phase::Ready | Phase::Unhealthy);
         self.end(effects);
         self.reason = Some(reason);
+        if !self.tries_again() {
+            return Phase::Failed { retry_at: None };
+        }
         match self.history.note_loss(now, was_ready, &mut self.policy) {
             RestartDecision::AtOnce => self.respawn(now, effects),
             RestartDecision::At(retry_at) => Phase::BackingOff { retry_at },
             RestartDecision::Loop(retry_at) => Phase::CrashLooping { retry_at },
         }
+    }
+
+    /// Whether an instance that failed is started again by itself.
+    fn tries_again(&self) -> bool {
+        self.policy.rule != RestartRule::Never
     }
 
     /// Forgets earlier losses if the instance has been ready for long enough. Depends on the time and not
@@ -473,7 +575,10 @@ impl Lifecycle {
 impl Phase {
     /// Whether a run is in progress, so that its events count.
     fn is_alive(self) -> bool {
-        matches!(self, Self::Starting { .. } | Self::Handshaking { .. } | Self::Ready)
+        matches!(
+            self,
+            Self::Starting { .. } | Self::Handshaking { .. } | Self::Ready | Self::Unhealthy
+        )
     }
 
     fn state(self) -> InstanceState {
@@ -482,6 +587,8 @@ impl Phase {
             Self::Starting { .. } => InstanceState::Starting,
             Self::Handshaking { .. } => InstanceState::Handshaking,
             Self::Ready => InstanceState::Ready,
+            Self::Unhealthy => InstanceState::Unhealthy,
+            Self::Done => InstanceState::Done,
             Self::Idle => InstanceState::Idle,
             Self::BackingOff { .. } => InstanceState::BackingOff,
             Self::CrashLooping { .. } => InstanceState::CrashLooping,

@@ -104,8 +104,12 @@ impl History {
     ) -> RestartDecision {
         let first = self.losses == 0;
         self.losses = self.losses.saturating_add(1);
+        let late = usize::from(self.late_starts).checked_sub(1);
+        let late_wait = late.and_then(|late| policy.late_waits.get(late)).filter(|_| !was_ready);
         let at = if first && was_ready {
             now
+        } else if let Some(wait) = late_wait.copied() {
+            now + wait
         } else {
             let wait = policy.backoff.wait(self.waits);
             self.waits = self.waits.saturating_add(1);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::RestartRule;
 use mainstay_model::status::InstanceState;
 use proptest::prelude::*;
 
@@ -18,6 +19,7 @@ struct Step {
 #[derive(Debug, Clone)]
 enum Happening {
     Start,
+    Resume,
     Stop,
     Stopped,
     Wanted,
@@ -55,10 +57,13 @@ impl World {
         let started = matches!(step.happening, Happening::Start);
         let finished = matches!(
             step.happening,
-            Happening::Wanted | Happening::Heard { news: RunEvent::Finished { .. }, .. }
+            Happening::Wanted
+                | Happening::Resume
+                | Happening::Heard { news: RunEvent::Finished { .. }, .. }
         );
         let event = match step.happening {
             Happening::Start => LifecycleEvent::Start,
+            Happening::Resume => LifecycleEvent::Resume,
             Happening::Stop => LifecycleEvent::Stop,
             Happening::Stopped => LifecycleEvent::Stopped,
             Happening::Wanted => LifecycleEvent::Wanted,
@@ -80,7 +85,8 @@ impl World {
             assert_eq!(self.lifecycle.state(), before, "a refused event changes nothing");
             assert!(effects.is_empty(), "a refused event has no effect");
         }
-        let was_loss = !matches!(before, InstanceState::Ready | InstanceState::Idle);
+        let was_loss =
+            !matches!(before, InstanceState::Ready | InstanceState::Idle | InstanceState::Stopped);
         for effect in effects {
             self.carry_out(effect, started, finished && !was_loss);
         }
@@ -116,15 +122,21 @@ impl World {
     }
 
     fn check(&self) {
-        use InstanceState::{BackingOff, CrashLooping, Failed, Handshaking, Ready, Starting};
+        use InstanceState::{
+            BackingOff, CrashLooping, Failed, Handshaking, Ready, Starting, Unhealthy,
+        };
         let state = self.lifecycle.state();
         assert_eq!(self.gate_open, state == Ready, "the gate is open exactly while ready");
-        let lives = matches!(state, Starting | Handshaking | Ready);
+        let lives = matches!(state, Starting | Handshaking | Ready | Unhealthy);
         assert_eq!(self.alive.is_some(), lives, "{state:?}");
         if let Some(run_no) = self.alive {
             assert_eq!(run_no, self.lifecycle.run_no());
         }
-        let waits = matches!(state, BackingOff | CrashLooping | Failed);
+        let waits = match state {
+            BackingOff | CrashLooping => true,
+            Failed => self.limits.rule != RestartRule::Never,
+            _ => false,
+        };
         assert_eq!(self.lifecycle.retry_at().is_some(), waits, "{state:?}");
         if waits || matches!(state, Starting | Handshaking) {
             assert!(self.lifecycle.next_deadline().is_some(), "{state:?} would last for ever");
@@ -160,7 +172,18 @@ fn limits() -> impl Strategy<Value = RestartPolicy> {
             crash_loop: Some(CrashLoop { restarts_max, ..CrashLoop::default() }),
             ..limits
         });
-    prop_oneof![2 => processes, 2 => remote, 1 => others]
+    let rule = prop::sample::select(vec![
+        RestartRule::Always,
+        RestartRule::Always,
+        RestartRule::OnFailure,
+        RestartRule::Never,
+    ]);
+    let kinds = prop_oneof![2 => processes, 2 => remote, 1 => others];
+    (kinds, rule, prop::bool::weighted(0.2)).prop_map(|(limits, rule, is_job)| RestartPolicy {
+        rule,
+        is_job,
+        ..limits
+    })
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -170,10 +193,15 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => Just(RunEvent::Ready),
         4 => Just(RunEvent::Lost { reason: reason() }),
         2 => any::<bool>().prop_map(|served| RunEvent::Finished { reason: String::new(), served }),
+        1 => Just(RunEvent::Exited { reason: reason() }),
+        2 => Just(RunEvent::Unfit { reason: reason() }),
+        2 => Just(RunEvent::Fit),
+        1 => Just(RunEvent::NotYet { reason: reason() }),
         1 => Just(RunEvent::Unserveable { reason: reason() }),
     ];
     prop_oneof![
         2 => Just(Happening::Start),
+        1 => Just(Happening::Resume),
         1 => Just(Happening::Stop),
         1 => Just(Happening::Stopped),
         2 => Just(Happening::Wanted),

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::RestartRule;
 use mainstay_model::status::InstanceState;
 
 use super::{Effect, Lifecycle, LifecycleEvent, RestartPolicy, RunEvent, RunNo};
@@ -45,6 +46,10 @@ impl Story {
             }
             "wanted" => LifecycleEvent::Wanted,
             "unused" => LifecycleEvent::Unused { reason: reason() },
+            "exited" => LifecycleEvent::Heard(before, RunEvent::Exited { reason: reason() }),
+            "unfit" => LifecycleEvent::Heard(before, RunEvent::Unfit { reason: reason() }),
+            "fit" => LifecycleEvent::Heard(before, RunEvent::Fit),
+            "resume" => LifecycleEvent::Resume,
             "unserveable" => {
                 LifecycleEvent::Heard(before, RunEvent::Unserveable { reason: reason() })
             }
@@ -177,7 +182,7 @@ fn a_start_has_one_deadline_for_all_its_parts() {
         start            -> Starting      spawn
         wait 119s        -> Starting
         wait 1s          -> BackingOff    kill
-        wait 1s          -> Starting      spawn
+        wait 5s          -> Starting      spawn
         wait 100s        -> Starting
         spawned          -> Handshaking   handshake
         wait 19s         -> Handshaking
@@ -354,23 +359,107 @@ fn starts_that_reach_their_time_limit_three_times_in_a_row_are_a_crash_loop() {
         "
         start            -> Starting      spawn
         wait 120s        -> BackingOff    kill
+        wait 4s          -> BackingOff
         wait 1s          -> Starting      spawn
         spawned          -> Handshaking   handshake
         wait 120s        -> BackingOff    kill
-        wait 2s          -> Starting      spawn
+        wait 9s          -> BackingOff
+        wait 1s          -> Starting      spawn
         spawned          -> Handshaking   handshake
         ready            -> Ready         open
         wait 60s         -> Ready
         lost             -> Starting      shut kill spawn
         wait 120s        -> BackingOff    kill
-        wait 1s          -> Starting      spawn
+        wait 5s          -> Starting      spawn
         wait 120s        -> BackingOff    kill
-        wait 2s          -> Starting      spawn
+        wait 10s         -> Starting      spawn
         wait 120s        -> CrashLooping  kill
         wait 300s        -> Starting      spawn
         wait 120s        -> CrashLooping  kill
         ",
     );
+}
+
+#[test]
+fn an_instance_whose_probe_fails_gets_no_calls_and_is_not_restarted() {
+    check(
+        limits(),
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        unfit            -> Handshaking
+        ready            -> Ready         open
+        unfit            -> Unhealthy     shut
+        unfit            -> Unhealthy
+        wait 600s        -> Unhealthy
+        fit              -> Ready         open
+        fit              -> Ready
+        unfit            -> Unhealthy     shut
+        lost             -> Starting      kill spawn
+        ",
+    );
+}
+
+#[test]
+fn a_job_is_done_when_it_exits_with_code_0_and_tried_again_when_it_fails() {
+    check(
+        RestartPolicy { is_job: true, ..limits() },
+        "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        lost             -> BackingOff    kill
+        wait 1s          -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        exited           -> Done          kill
+        wait 600s        -> Done
+        start            -> Starting      spawn
+        stop             -> Draining      kill
+        ",
+    );
+}
+
+#[test]
+fn the_rule_for_restarts_decides_what_follows_an_end() {
+    let with = |rule| RestartPolicy { rule, ..limits() };
+    let begin = "
+        start            -> Starting      spawn
+        spawned          -> Handshaking   handshake
+        ready            -> Ready         open
+        ";
+    for (rule, end) in [
+        (RestartRule::Always, "exited -> Starting shut kill spawn"),
+        (RestartRule::OnFailure, "exited -> Stopped shut kill"),
+        (RestartRule::OnFailure, "lost -> Starting shut kill spawn"),
+        (RestartRule::Never, "exited -> Stopped shut kill"),
+        (
+            RestartRule::Never,
+            "lost -> Failed shut kill\nwait 900s -> Failed\nstart -> Starting spawn",
+        ),
+        (RestartRule::Never, "unserveable -> Failed shut kill\nwait 900s -> Failed"),
+    ] {
+        check(with(rule), &format!("{begin}{end}"));
+    }
+}
+
+#[test]
+fn what_resumes_after_a_need_is_back_has_not_forgotten_its_losses() {
+    let begin = "
+        start            -> Starting      spawn
+        lost             -> BackingOff    kill
+        stop             -> Draining      kill
+        stopped          -> Stopped
+        ";
+    check(
+        limits(),
+        &format!("{begin}resume -> Starting spawn\nlost -> BackingOff kill\nwait 1s -> BackingOff"),
+    );
+    check(
+        limits(),
+        &format!(
+            "{begin}start -> Starting spawn\nlost -> BackingOff kill\nwait 1s -> Starting spawn"
+        ),
+    );
+    check(limits(), "start -> Starting spawn\nresume -> illegal in Starting");
 }
 
 #[test]
