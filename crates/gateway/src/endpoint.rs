@@ -323,7 +323,7 @@ fn has_server(servers: &[Server], name: &str) -> bool {
 }
 
 fn primary_state(pool: &Pool) -> InstanceState {
-    pool.primary_base().map_or(InstanceState::Stopped, |base| base.state())
+    pool.state()
 }
 
 /// Whether the configuration allows a server to support an era.
@@ -341,7 +341,13 @@ fn undetected_reason(pool: &Pool, era: Era) -> Option<String> {
     is_there.then(|| format!("has not answered yet whether it supports {revision}"))
 }
 
-/// Whether the lists leave a server out: it failed, or crashes in a loop.
+/// Whether the lists leave a server out: it failed, crashes in a loop, or was stopped by hand.
 fn is_left_out(pool: &Pool) -> bool {
-    matches!(primary_state(pool), InstanceState::Failed | InstanceState::CrashLooping)
+    use InstanceState::{CrashLooping, Failed, Held, Stopped};
+    match pool.state() {
+        Failed | CrashLooping | Held => true,
+        // A server that is about to be started is not left out.
+        Stopped => pool.is_held(),
+        _ => false,
+    }
 }

@@ -20,7 +20,10 @@ impl Pool {
         }
         let mut watch = self.watch.lock();
         let shift = match is_primary {
-            true => watch.see_primary(now, Sight::of(&instance.lifecycle.lock(), finished)),
+            true => {
+                let sight = Sight::of(&instance.lifecycle.lock(), finished);
+                watch.see_primary(now, Sight { state: self.shown_state(sight.state), ..sight })
+            }
             false => watch.see_other(now, instance.id, instance.lifecycle.lock().state()),
         };
         // Under the lock, so that changes are made known in their order.
@@ -39,14 +42,18 @@ impl Pool {
 
     fn make_known(&self, instance: &Arc<Instance>, shift: Shift) {
         let Shift { from, to, lasted, because_of } = shift;
+        let own = || (instance.whole_reason(), instance.brief_reason());
+        let outer = || self.outer_reason().map(|(whole, brief)| (Some(whole), Some(brief)));
         let (reason, brief_reason) = match (to.is_trouble(), from.is_trouble()) {
-            (true, _) => (instance.whole_reason(), instance.brief_reason()),
+            (true, _) if because_of.is_some() => own(),
+            (true, _) => outer().unwrap_or_else(own),
+            (false, _) if to == Condition::Waiting => outer().unwrap_or_else(own),
             (false, true) => {
                 let after = Some(format!("after {}", rounded(lasted)));
                 (after.clone(), after)
             }
-            (false, false) if to == Condition::Stopped => (None, None),
-            (false, false) => (instance.whole_reason(), instance.brief_reason()),
+            (false, false) if to == Condition::Stopped => outer().unwrap_or((None, None)),
+            (false, false) => own(),
         };
         let of = |reason: Option<String>| match because_of {
             Some(other) => {

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ struct Driver {
     ready: Option<Arc<ReadyRun>>,
     /// Limits the log lines about losses while a remote server is unavailable.
     losses: Recurrence,
+    /// Whether the instance was stopped because its server is held.
+    is_held: bool,
     /// The reason of the last failure that was logged, because a failed instance is tried again and again.
     failed: Option<String>,
 }
@@ -76,14 +79,22 @@ impl Driver {
             run: None,
             ready: None,
             losses: Recurrence::default(),
+            is_held: false,
             failed: None,
         }
     }
 
     /// Runs until the instance is stopped and no part of it is left.
     async fn run(mut self, first: LifecycleEvent) {
-        self.take(first).await;
+        if first == LifecycleEvent::Start && self.must_be_held() {
+            self.is_held = true;
+            self.instance.note_change();
+            self.pool.watch_condition(&self.instance, false);
+        } else {
+            self.take(first).await;
+        }
         loop {
+            self.obey().await;
             let deadline = self.instance.lifecycle.lock().next_deadline();
             let tick = async {
                 match deadline {
@@ -102,6 +113,7 @@ impl Driver {
                     }
                     None => return,
                 },
+                () = self.instance.ordered.notified() => continue,
                 () = self.instance.wanted.notified() => LifecycleEvent::Wanted,
                 () = self.instance.unwanted.notified() => {
                     if !self.pool.is_unused(&self.instance, Instant::now()) {
@@ -121,6 +133,30 @@ impl Driver {
                 InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
                 return;
             }
+        }
+    }
+
+    /// Whether the instance must not run. Only the primary instance is held; the others end.
+    fn must_be_held(&self) -> bool {
+        self.pool.held.load().is_some() && self.pool.is_primary(&self.instance)
+    }
+
+    /// Stops the instance when its server is held, and starts it when the server is released.
+    async fn obey(&mut self) {
+        if self.must_be_held() == self.is_held || self.instance.stop.is_cancelled() {
+            return;
+        }
+        self.is_held = !self.is_held;
+        if self.is_held {
+            self.take(LifecycleEvent::Stop).await;
+            self.take(LifecycleEvent::Stopped).await;
+            let (server, instance) = (&self.pool.spec.name, self.instance.id);
+            let reason = self.pool.outer_reason().map_or_else(String::new, |(reason, _)| reason);
+            InstanceStopped { server, instance, reason: &reason }.emit(&self.pool.metrics);
+        } else if self.pool.starts_afresh.swap(false, Ordering::AcqRel) {
+            self.take(LifecycleEvent::Start).await;
+        } else {
+            self.take(LifecycleEvent::Resume).await;
         }
     }
 
@@ -145,16 +181,23 @@ impl Driver {
         while let Some(effect) = effects.pop_front() {
             self.perform(effect).await;
             if effect == Effect::ShutGate && rests {
-                self.wait_for_last_calls().await;
+                self.wait_for_last_calls(REST_WAIT_MAX).await;
+            } else if effect == Effect::ShutGate && self.is_held {
+                let drain =
+                    self.pool.held.load().as_ref().map_or(Duration::ZERO, |held| held.drain);
+                self.wait_for_last_calls(drain).await;
             }
         }
-        if rests {
+        if rests || self.is_held {
             *self.instance.lost_at.lock() = None;
         }
         self.log(before, &event);
         let finished = matches!(event, LifecycleEvent::Heard(_, RunEvent::Finished { .. }));
         self.pool.watch_condition(&self.instance, finished);
         self.instance.note_change();
+        if self.pool.is_primary(&self.instance) {
+            self.pool.tell_change();
+        }
         self.pool.note_state(&self.instance);
         if let (true, Some(member)) = (rests, self.instance.member) {
             self.pool.step_roster(RosterEvent::Finished(member));
@@ -162,11 +205,11 @@ impl Driver {
     }
 
     /// Waits for calls that got their permit just before the gate was shut.
-    async fn wait_for_last_calls(&self) {
+    async fn wait_for_last_calls(&self, most: Duration) {
         tokio::select! {
             () = self.instance.until_unused() => {}
             () = self.instance.stop.cancelled() => {}
-            () = tokio::time::sleep(REST_WAIT_MAX) => {}
+            () = tokio::time::sleep(most) => {}
         }
     }
 
@@ -200,7 +243,7 @@ impl Driver {
             Effect::OpenGate => {
                 self.losses.forget();
                 self.failed = None;
-                if let Some(run) = self.ready.take() {
+                if let Some(run) = self.ready.clone() {
                     // Publish the lists first, so that callers that find the instance ready find them, too.
                     self.pool.publish_run(&self.instance, &run);
                     self.instance.ready_run.store(Some(run));
@@ -215,6 +258,7 @@ impl Driver {
                 *self.instance.lost_at.lock() = Some(Instant::now());
             }
             Effect::Kill => {
+                self.ready = None;
                 if let Some((stop, run)) = self.run.take() {
                     drop(stop);
                     // Drain its updates while waiting, so that the channel does not fill up.
@@ -234,6 +278,7 @@ impl Driver {
     fn log(&mut self, before: InstanceState, event: &LifecycleEvent) {
         if let LifecycleEvent::Heard(_, RunEvent::Spawned | RunEvent::Ready)
         | LifecycleEvent::Start
+        | LifecycleEvent::Resume
         | LifecycleEvent::Stop
         | LifecycleEvent::Stopped
         | LifecycleEvent::Wanted = event

@@ -37,6 +37,8 @@ pub struct Instance {
     /// Counts state changes. Waiters check the state again after each.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) stop: CancellationToken,
+    /// Notified when the server is held or released.
+    pub(crate) ordered: Notify,
     /// Notified when somebody waits for an instance that rests.
     pub(crate) wanted: Notify,
     /// Notified when nobody has used the instance for its idle time.
@@ -123,6 +125,7 @@ impl Instance {
             lifecycle: Mutex::new(lifecycle),
             changed: watch::Sender::new(0),
             stop: CancellationToken::new(),
+            ordered: Notify::new(),
             wanted: Notify::new(),
             unwanted: Notify::new(),
             holder: AtomicU64::new(0),

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::RestartRule;
 use mainstay_model::{InstanceId, Refusal};
 use mainstay_protocol::Era;
 use mainstay_supervisor::lifecycle::Lifecycle;
@@ -92,9 +93,10 @@ impl Pool {
             .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
         // Only the instance that keeps the lists up to date is started without being wanted.
         let is_primary = member.is_none() && self.primary.get().is_none();
-        if !is_primary || self.rests_when_unused() {
+        if !is_primary || self.rests_when_unused() || self.spec.restart != RestartRule::Always {
             limits.revivals_max = 0;
         }
+        limits.rule = self.spec.restart;
         let lifecycle = Lifecycle::new(limits, Instant::now());
         let era = key.era;
         let roster = Arc::downgrade(self);

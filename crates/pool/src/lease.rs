@@ -138,6 +138,14 @@ impl Pool {
         self.carry_out(&mut inner, decisions);
     }
 
+    /// Stops all instances that can be lent, even those that are, and refuses the calls that wait for one.
+    pub(crate) fn end_members(self: &Arc<Self>) {
+        let mut inner = self.lending.inner.lock();
+        let mut decisions = Vec::new();
+        inner.roster.retire(Instant::now(), |_| true, &mut decisions);
+        self.carry_out(&mut inner, decisions);
+    }
+
     fn carry_out(self: &Arc<Self>, inner: &mut Inner, decisions: Vec<Decision<LeaseKey>>) {
         for decision in decisions {
             match decision {
@@ -204,6 +212,9 @@ impl Pool {
         instance: Option<&Instance>,
         queued: Queued,
     ) -> Refusal {
+        if let Some(refusal) = self.held_refusal() {
+            return refusal;
+        }
         let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
         match (reason, instance) {
             (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {

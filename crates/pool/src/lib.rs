@@ -11,6 +11,7 @@ mod driver;
 mod eras;
 mod gaps;
 mod given_up;
+mod hold;
 pub mod instance;
 mod instances;
 pub mod key;

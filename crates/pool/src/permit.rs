@@ -81,6 +81,9 @@ impl Pool {
         let era = want.key.era;
         // 1. The checks for every call.
         self.check_call()?;
+        if self.held.load().is_some() {
+            self.until_released(deadline).await?;
+        }
         // 2. The server supports the client's era, as far as that is known.
         self.check_era(era)?;
         // 3. An instance is chosen: the base, or one that is leased, which may wait.

@@ -93,6 +93,9 @@ impl Pool {
         deadline: Instant,
         loading_until: Instant,
     ) -> Result<Instant, Refusal> {
+        if self.is_held_for_long() {
+            return Err(self.not_ready(instance));
+        }
         let lifecycle = instance.lifecycle.lock();
         let state = lifecycle.state();
         let retry_at = lifecycle.retry_at();
@@ -135,7 +138,9 @@ impl Pool {
         use InstanceState::{Handshaking, Starting, Stopped};
         let state = self.primary.get().map_or(Stopped, |primary| primary.state());
         // A pool is stopped before its first start.
-        self.primary_facts().is_none() && matches!(state, Stopped | Starting | Handshaking)
+        self.primary_facts().is_none()
+            && matches!(state, Stopped | Starting | Handshaking)
+            && !self.is_held_for_long()
     }
 
     /// Whether the lists for clients of an era are not known yet, and may be known soon.
@@ -174,6 +179,9 @@ impl Pool {
 
     /// The refusal of a call to an instance that is not ready.
     pub(crate) fn not_ready(&self, instance: &Instance) -> Refusal {
+        if let Some(refusal) = self.held_refusal() {
+            return refusal;
+        }
         let lifecycle = instance.lifecycle.lock();
         let (state, retry_at) = (lifecycle.state(), lifecycle.retry_at());
         let begun = match state {

@@ -190,8 +190,11 @@ impl Run {
         let reason = match &served {
             RunEvent::Lost { reason }
             | RunEvent::Finished { reason, .. }
+            | RunEvent::Exited { reason }
+            | RunEvent::NotYet { reason }
+            | RunEvent::Unfit { reason }
             | RunEvent::Unserveable { reason } => reason,
-            RunEvent::Spawned | RunEvent::Ready => "stopped",
+            RunEvent::Spawned | RunEvent::Ready | RunEvent::Fit => "stopped",
         };
         link.close(reason);
         link.hang_up();
@@ -343,8 +346,11 @@ fn reason_of(end: &mut RunEvent) -> Option<&mut String> {
     match end {
         RunEvent::Lost { reason }
         | RunEvent::Finished { reason, .. }
+        | RunEvent::Exited { reason }
+        | RunEvent::NotYet { reason }
+        | RunEvent::Unfit { reason }
         | RunEvent::Unserveable { reason } => Some(reason),
-        RunEvent::Spawned | RunEvent::Ready => None,
+        RunEvent::Spawned | RunEvent::Ready | RunEvent::Fit => None,
     }
 }
 

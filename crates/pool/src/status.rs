@@ -108,8 +108,8 @@ impl Pool {
         };
         if let Some(primary) = self.primary.get() {
             let lifecycle = primary.lifecycle.lock();
-            status.state = primary.visible_state(lifecycle.state());
-            status.since = clock(lifecycle.since());
+            status.state = self.shown_state(primary.visible_state(lifecycle.state()));
+            status.since = clock(self.shown_since(status.state).unwrap_or(lifecycle.since()));
             let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
             status.retry_in_ms =
                 retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
@@ -117,6 +117,9 @@ impl Pool {
             drop(lifecycle);
             status.reason = primary.whole_reason();
             status.brief_reason = primary.brief_reason();
+            if let Some((reason, brief)) = self.outer_reason() {
+                (status.reason, status.brief_reason) = (Some(reason), Some(brief));
+            }
             show_work(&mut status, now, clock);
             if status.reason.is_none() {
                 status.reason = self.slow_start(status.state, begun);

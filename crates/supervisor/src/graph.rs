@@ -16,6 +16,7 @@
 //! One step looks at the node that changed and at those that depend on it, layer by layer, so that its cost does
 //! not grow with the size of the graph.
 
+mod hold;
 mod plan;
 #[cfg(test)]
 mod schedules;
@@ -28,6 +29,7 @@ use mainstay_model::settings::OnLostNeed;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Need, NodeKind};
 
+pub use self::hold::{Hold, HoldKind, Shortage};
 pub use self::plan::PlanError;
 
 /// The position of a node in its graph.

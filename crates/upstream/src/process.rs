@@ -30,6 +30,7 @@ mod reaper;
 mod records;
 mod registry;
 mod running;
+mod service;
 mod spawn;
 mod stderr;
 mod strays;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
 use mainstay_telemetry::ServerOutput;
+use mainstay_telemetry::output::Written;
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, set_child_subreaper};
 use tokio::process::{Child, ChildStdin};
@@ -64,6 +66,7 @@ pub use self::guard::{GuardCommand, guard_main};
 pub use self::pages::use_small_pages;
 pub use self::records::MARK_VARIABLE;
 pub use self::running::{RunningProcess, StopGraces};
+pub use self::service::ServiceProcess;
 pub use self::spawn::{ExecCommand, SpawnError, check_account};
 pub use self::stderr::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 pub use self::sweep::Swept;
@@ -379,8 +382,12 @@ impl Start {
         let stderr = StderrTail::default();
         let from = child.stderr.take().ok_or_else(missing)?;
         let secrets = Secrets::of_process(&self.spec);
-        let writer =
-            stderr::Writer { server: self.server.clone(), instance: self.instance, secrets };
+        let writer = stderr::Writer {
+            server: self.server.clone(),
+            instance: self.instance,
+            secrets,
+            written: Written::Stderr,
+        };
         let read = stderr::keep_tail(from, stderr.clone(), writer, self.output);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());

@@ -53,6 +53,12 @@ impl Host for LackingHost {
 
 const BRIEF: &str = "a variable or a secret that its configuration names is missing";
 
+/// Why something whose configuration refers to what the daemon does not have can't be started. `None` if it has
+/// everything.
+pub fn lacking(lacks: &[Lack]) -> Option<StartError> {
+    (!lacks.is_empty()).then(|| StartError { reason: reason(lacks), brief: BRIEF, permanent: true })
+}
+
 /// What is missing, and what to do about it. The daemon reads variables and secrets only at its start.
 fn reason(lacks: &[Lack]) -> String {
     let mut names: Vec<&str> = Vec::new();

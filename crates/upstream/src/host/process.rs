@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_model::settings::ProcessSpec;
+use mainstay_model::settings::{ProcessSpec, StopSpec};
 use mainstay_model::{InstanceId, Name};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -21,6 +21,7 @@ use crate::transport::TransportAbilities;
 #[derive(Debug)]
 pub(super) struct CommandHost {
     spec: ProcessSpec,
+    stop: StopSpec,
     secrets: Secrets,
     server: Name,
     processes: Arc<ProcessHost>,
@@ -29,14 +30,12 @@ pub(super) struct CommandHost {
 /// A started command.
 struct StartedCommand {
     process: RunningProcess,
+    stop: StopSpec,
     /// Ends the tasks of the link.
     link_stop: CancellationToken,
     _link_end: DropGuard,
 }
 
-/// The grace of each step that ends a process: closing its input, TERM, then KILL.
-const GRACES: StopGraces =
-    StopGraces { stdin: Duration::from_secs(2), term: Duration::from_secs(3) };
 /// Longest wait for the exit of a process that closed its output. The exit code says more than the
 /// closed pipe.
 const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
@@ -44,9 +43,14 @@ const EXIT_AFTER_OUTPUT: Duration = Duration::from_millis(500);
 // === impl CommandHost ===
 
 impl CommandHost {
-    pub(super) fn new(spec: ProcessSpec, server: &Name, processes: &Arc<ProcessHost>) -> Self {
+    pub(super) fn new(
+        spec: ProcessSpec,
+        stop: StopSpec,
+        server: &Name,
+        processes: &Arc<ProcessHost>,
+    ) -> Self {
         let secrets = Secrets::of_process(&spec);
-        Self { spec, secrets, server: server.clone(), processes: processes.clone() }
+        Self { spec, stop, secrets, server: server.clone(), processes: processes.clone() }
     }
 }
 
@@ -78,7 +82,8 @@ impl Host for CommandHost {
             let process = self.processes.spawn(&self.spec, &self.server, instance).await?;
             let link_stop = CancellationToken::new();
             let _link_end = link_stop.clone().drop_guard();
-            Ok(Box::new(StartedCommand { process, link_stop, _link_end }) as Box<dyn Running>)
+            let stop = self.stop;
+            Ok(Box::new(StartedCommand { process, stop, link_stop, _link_end }) as Box<dyn Running>)
         })
     }
 }
@@ -139,7 +144,7 @@ impl Running for StartedCommand {
 
     fn stop(&mut self) -> Boxed<'_, ()> {
         Box::pin(async {
-            self.process.stop(GRACES).await;
+            self.process.stop(StopGraces::of_server(self.stop)).await;
         })
     }
 }

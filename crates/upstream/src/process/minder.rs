@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::StopSignal;
 use mainstay_model::{InstanceId, Name};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::io::unix::AsyncFd;
@@ -24,11 +25,8 @@ use super::procfs::Identity;
 use super::records::Folder;
 use super::registry::Claim;
 use super::running::{Progress, StopGraces};
+use super::stderr::LAST_WORDS;
 use super::tree::Tree;
-
-/// Longest wait for the last output of a dead process. It is in the pipe already; only a child that
-/// holds the pipe open makes this wait run out.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A look at `/proc` that takes longer hangs on a process the kernel has locked.
 const LOOK_MAX: Duration = Duration::from_secs(1);
@@ -85,7 +83,7 @@ impl Minder {
             self.reader.drain().await;
             self.tell(exit, false);
         }
-        if self.end_tree(graces.term).await {
+        if self.end_tree(graces).await {
             self.finish().await;
         } else {
             self.watch_stuck().await;
@@ -93,16 +91,26 @@ impl Minder {
     }
 
     /// Ends the tree. Returns true when only the main process is left, as a zombie.
-    async fn end_tree(&mut self, grace: Duration) -> bool {
-        let mut ending = Ending::new(Instant::now(), grace);
+    async fn end_tree(&mut self, graces: StopGraces) -> bool {
+        let StopGraces { mut signal, mut main_only, .. } = graces;
+        let mut ending = Ending::new(Instant::now(), graces.term);
         let mut hurried = false;
         loop {
             let living = self.tree.look().await;
+            let main = self.tree.main;
+            if main_only
+                && living.as_ref().is_some_and(|living| living.iter().all(|one| one.pid != main))
+            {
+                // It has ended. What it left behind is nobody's.
+                (signal, main_only) = (StopSignal::Term, false);
+                ending = Ending::new(Instant::now(), StopGraces::ABANDONED.term);
+            }
             let pause = match ending.next(Instant::now(), living.as_ref()) {
                 Next::Gone => return true,
                 Next::GiveUp => return false,
                 Next::Ask(whom, pause) => {
-                    whom.into_iter().for_each(|identity| identity.signal(Signal::TERM));
+                    let whom = whom.into_iter().filter(|one| !main_only || one.pid == main);
+                    whom.for_each(|identity| identity.signal(number(signal)));
                     pause
                 }
                 Next::Kill(whom, pause) => {
@@ -166,6 +174,19 @@ impl Minder {
         self.progress.send_modify(|progress| {
             *progress = Progress { exit: progress.exit.or(Some(exit)), is_over };
         });
+    }
+}
+
+/// The signal of the system.
+fn number(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Hup => Signal::HUP,
+        StopSignal::Usr1 => Signal::USR1,
+        StopSignal::Usr2 => Signal::USR2,
+        StopSignal::Kill => Signal::KILL,
     }
 }
 

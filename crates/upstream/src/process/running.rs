@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mainstay_model::settings::{StopSignal, StopSpec};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{oneshot, watch};
 
@@ -14,8 +15,11 @@ pub struct StopGraces {
     /// After the server's input was closed, which a server over stdio should take as a request to
     /// end.
     pub stdin: Duration,
-    /// After TERM was sent.
+    /// After the signal was sent.
     pub term: Duration,
+    pub signal: StopSignal,
+    /// Whether only the main process gets the signal. The others get TERM when it has ended.
+    pub main_only: bool,
 }
 
 /// A running process of a server, with its descendants.
@@ -46,12 +50,29 @@ pub(super) struct Progress {
 
 impl StopGraces {
     /// Graces for a process that is not in use.
-    pub const ABANDONED: Self = Self { stdin: Duration::ZERO, term: Duration::from_secs(2) };
+    pub const ABANDONED: Self = Self::new(Duration::ZERO, Duration::from_secs(2));
+
+    /// The grace after the input was closed, and the one after TERM was sent to all processes.
+    pub const fn new(stdin: Duration, term: Duration) -> Self {
+        Self { stdin, term, signal: StopSignal::Term, main_only: false }
+    }
+
+    /// Those of a server, whose input is closed first.
+    pub const fn of_server(stop: StopSpec) -> Self {
+        let StopSpec { signal, timeout } = stop;
+        Self { stdin: Duration::from_secs(2), term: timeout, signal, main_only: false }
+    }
+
+    /// Those of a service. A database wants to end its own processes itself.
+    pub const fn of_service(stop: StopSpec) -> Self {
+        let StopSpec { signal, timeout } = stop;
+        Self { stdin: Duration::ZERO, term: timeout, signal, main_only: true }
+    }
 }
 
 impl Default for StopGraces {
     fn default() -> Self {
-        Self { stdin: Duration::from_secs(2), term: Duration::from_secs(3) }
+        Self::new(Duration::from_secs(2), Duration::from_secs(3))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_model::{InstanceId, Name};
 use mainstay_telemetry::ServerOutput;
@@ -10,6 +11,10 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::secrets::Secrets;
+
+/// Longest wait for the last output of a dead process. It is in the pipe already; only a child that
+/// holds the pipe open makes this wait run out.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Kept lines at the end: a stack trace fits.
 pub const TAIL_LINES_MAX: usize = 64;
@@ -57,6 +62,8 @@ pub(super) struct Writer {
     pub(super) server: Name,
     pub(super) instance: InstanceId,
     pub(super) secrets: Secrets,
+    /// Which of its outputs is read.
+    pub(super) written: Written,
 }
 
 /// Cuts bytes into lines without ever holding more than one bounded line.
@@ -72,7 +79,7 @@ pub(super) async fn keep_tail(
     writer: Writer,
     output: ServerOutput,
 ) {
-    let Writer { server, instance, secrets } = writer;
+    let Writer { server, instance, secrets, written } = writer;
     let mut cutter = Cutter::default();
     // Little at a time: servers write lines, a flood is read in many short turns, and each idle server
     // holds the buffer.
@@ -80,7 +87,7 @@ pub(super) async fn keep_tail(
     let mut take = |line: String| {
         let line = secrets.hide(&line).into_owned();
         tracing::debug!(target: "server", %server, %instance, "{line}");
-        output.push(&server, instance, Written::Stderr, &line);
+        output.push(&server, instance, written, &line);
         tail.push(line);
     };
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -214,6 +221,7 @@ mod tests {
 
     use mainstay_telemetry::ServerOutput;
 
+    use super::Written;
     use super::{
         Secrets, StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX, Writer, keep_tail, plain,
     };
@@ -221,7 +229,9 @@ mod tests {
     async fn tail_of(written: &[u8]) -> StderrTail {
         let tail = StderrTail::default();
         let server = Name::try_new("a").unwrap();
-        let writer = Writer { server, instance: InstanceId(1), secrets: Secrets::default() };
+        let secrets = Secrets::default();
+        let instance = InstanceId(1);
+        let writer = Writer { server, instance, secrets, written: Written::Stderr };
         keep_tail(written, tail.clone(), writer, ServerOutput::new()).await;
         tail
     }

@@ -18,9 +18,8 @@ use crate::support::{
 };
 
 /// Long for what must not be waited out, short for what must.
-const PATIENT: StopGraces = StopGraces { stdin: CAP, term: CAP };
-const HASTY: StopGraces =
-    StopGraces { stdin: Duration::from_millis(50), term: Duration::from_millis(300) };
+const PATIENT: StopGraces = StopGraces::new(CAP, CAP);
+const HASTY: StopGraces = StopGraces::new(Duration::from_millis(50), Duration::from_millis(300));
 
 async fn exit_of(process: &RunningProcess) -> Exit {
     timeout(CAP, process.wait()).await.expect("it ends in time")
@@ -84,7 +83,7 @@ async fn a_tree_that_listens_is_only_asked() {
     let script = "trap 'echo asked >&2; exit 5' TERM; sleep 600 & echo $!; wait";
     let mut process = world.spawn(&sh(script)).await;
     let child = numbers(&mut process, 1).await[0];
-    let graces = StopGraces { stdin: Duration::ZERO, term: CAP };
+    let graces = StopGraces::new(Duration::ZERO, CAP);
     assert_eq!(process.stop(graces).await, Exit::Code(5));
     assert_eq!(process.stderr_tail().lines(), ["asked"], "asked more than once");
     assert!(!is_alive(child));
@@ -140,7 +139,7 @@ async fn shutdown_does_not_wait_for_long_graces() {
     let mut process = world.spawn(&python(SPREADS)).await;
     let pids = numbers(&mut process, 3).await;
     let stopping = tokio::spawn(async move {
-        let forever = StopGraces { stdin: 10 * CAP, term: 10 * CAP };
+        let forever = StopGraces::new(10 * CAP, 10 * CAP);
         process.stop(forever).await
     });
     tokio::task::yield_now().await;

@@ -59,7 +59,7 @@ const REASON_BYTES_MAX: usize = 2048;
 /// Numbers of the instances whose output is kept: far from those of servers.
 const FIRST_INSTANCE: u64 = 1 << 40;
 /// How a command that takes too long is ended.
-const GRACES: StopGraces = StopGraces { stdin: Duration::ZERO, term: Duration::from_millis(500) };
+const GRACES: StopGraces = StopGraces::new(Duration::ZERO, Duration::from_millis(500));
 
 // === impl Notice ===
 
