@@ -347,7 +347,7 @@ fn is_left_out(pool: &Pool) -> bool {
     match pool.state() {
         Failed | CrashLooping | Held => true,
         // A server that is about to be started is not left out.
-        Stopped => pool.is_held(),
+        Stopped => pool.holding().is_held(),
         _ => false,
     }
 }

@@ -22,7 +22,10 @@ impl Pool {
         let shift = match is_primary {
             true => {
                 let sight = Sight::of(&instance.lifecycle.lock(), finished);
-                watch.see_primary(now, Sight { state: self.shown_state(sight.state), ..sight })
+                watch.see_primary(
+                    now,
+                    Sight { state: self.holding.shown_state(sight.state), ..sight },
+                )
             }
             false => watch.see_other(now, instance.id, instance.lifecycle.lock().state()),
         };
@@ -43,7 +46,7 @@ impl Pool {
     fn make_known(&self, instance: &Arc<Instance>, shift: Shift) {
         let Shift { from, to, lasted, because_of } = shift;
         let own = || (instance.whole_reason(), instance.brief_reason());
-        let outer = || self.outer_reason().map(|(whole, brief)| (Some(whole), Some(brief)));
+        let outer = || self.holding.reason().map(|(whole, brief)| (Some(whole), Some(brief)));
         let (reason, brief_reason) = match (to.is_trouble(), from.is_trouble()) {
             (true, _) if because_of.is_some() => own(),
             (true, _) => outer().unwrap_or_else(own),

@@ -4,7 +4,6 @@
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -138,7 +137,7 @@ impl Driver {
 
     /// Whether the instance must not run. Only the primary instance is held; the others end.
     fn must_be_held(&self) -> bool {
-        self.pool.held.load().is_some() && self.pool.is_primary(&self.instance)
+        self.pool.holding.is_held() && self.pool.is_primary(&self.instance)
     }
 
     /// Stops the instance when its server is held, and starts it when the server is released.
@@ -151,9 +150,9 @@ impl Driver {
             self.take(LifecycleEvent::Stop).await;
             self.take(LifecycleEvent::Stopped).await;
             let (server, instance) = (&self.pool.spec.name, self.instance.id);
-            let reason = self.pool.outer_reason().map_or_else(String::new, |(reason, _)| reason);
+            let reason = self.pool.holding.reason().map_or_else(String::new, |(reason, _)| reason);
             InstanceStopped { server, instance, reason: &reason }.emit(&self.pool.metrics);
-        } else if self.pool.starts_afresh.swap(false, Ordering::AcqRel) {
+        } else if self.pool.holding.starts_afresh() {
             self.take(LifecycleEvent::Start).await;
         } else {
             self.take(LifecycleEvent::Resume).await;
@@ -183,9 +182,7 @@ impl Driver {
             if effect == Effect::ShutGate && rests {
                 self.wait_for_last_calls(REST_WAIT_MAX).await;
             } else if effect == Effect::ShutGate && self.is_held {
-                let drain =
-                    self.pool.held.load().as_ref().map_or(Duration::ZERO, |held| held.drain);
-                self.wait_for_last_calls(drain).await;
+                self.wait_for_last_calls(self.pool.holding.drain()).await;
             }
         }
         if rests || self.is_held {
@@ -196,7 +193,7 @@ impl Driver {
         self.pool.watch_condition(&self.instance, finished);
         self.instance.note_change();
         if self.pool.is_primary(&self.instance) {
-            self.pool.tell_change();
+            self.pool.holding.tell_change();
         }
         self.pool.note_state(&self.instance);
         if let (true, Some(member)) = (rests, self.instance.member) {

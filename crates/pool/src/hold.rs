@@ -1,115 +1,120 @@
-//! What keeps a server from running, although nothing is wrong with the server itself: it was stopped by hand, or
-//! something that it needs is not ready. `supervisor::graph` decides that; here it is carried out.
+//! What keeps a server or service from running, although nothing is wrong with it itself: it was stopped by hand,
+//! or something that it needs is not ready. `supervisor::graph` decides that; here it is carried out.
 
-use std::sync::Arc;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_supervisor::graph::{Hold, HoldKind, Shortage};
 
 use crate::pool::Pool;
 
-/// A hold on a server, and since when.
+/// What keeps a server or service from running, or from running well.
+#[derive(Default)]
+pub struct Holding {
+    held: ArcSwapOption<Held>,
+    short: ArcSwapOption<Short>,
+    /// Whether the next start forgets earlier losses.
+    is_afresh: AtomicBool,
+    hook: OnceLock<ChangeHook>,
+}
+
+/// A hold, and since when.
 #[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) hold: Hold,
-    pub(crate) since: Instant,
-    /// The longest wait for calls in flight before instances are ended.
-    pub(crate) drain: Duration,
+struct Held {
+    hold: Hold,
+    since: Instant,
+    drain: Duration,
 }
 
-/// Why a server is degraded, and since when.
+/// A shortage, and since when.
 #[derive(Debug)]
-pub(crate) struct Short {
-    pub(crate) shortage: Shortage,
-    pub(crate) since: Instant,
+struct Short {
+    shortage: Shortage,
+    since: Instant,
 }
 
-/// Is called after each change of a server's state.
-pub(crate) struct ChangeHook(Box<dyn Fn() + Send + Sync>);
+/// Is called after each change of the state of a server or service. It must not block.
+pub type ChangeHook = Box<dyn Fn() + Send + Sync>;
 
-/// How often it is checked whether the last call of a server that is held has ended.
-const DRAIN_CHECK_EVERY: Duration = Duration::from_millis(20);
+/// How often it is checked whether the last instance of a server that is held has ended.
+const END_CHECK_EVERY: Duration = Duration::from_millis(20);
 
-// === impl ChangeHook ===
+// === impl Holding ===
 
-impl ChangeHook {
-    fn call(&self) {
-        (self.0)();
-    }
-}
-
-impl From<Box<dyn Fn() + Send + Sync>> for ChangeHook {
-    fn from(hook: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self(hook)
-    }
-}
-
-impl std::fmt::Debug for ChangeHook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ChangeHook")
-    }
-}
-
-// === impl Pool ===
-
-impl Pool {
-    /// Calls `hook` after each change of the server's state. Only the first hook is used. It must not block.
-    pub fn on_change(&self, hook: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.change_hook.set(hook.into());
+impl Holding {
+    /// Calls `hook` after each change. Only the first hook is used.
+    pub fn on_change(&self, hook: ChangeHook) {
+        let _ = self.hook.set(hook);
     }
 
-    /// Lets no new calls in and ends all instances once calls in flight have finished, or after `drain`. A pool
-    /// that was not started yet starts no instance. A second hold replaces the first, and its words.
-    pub fn hold(self: &Arc<Self>, hold: Hold, drain: Duration) {
+    /// Calls the hook.
+    pub fn tell_change(&self) {
+        if let Some(hook) = self.hook.get() {
+            hook();
+        }
+    }
+
+    /// Holds from now on. `drain` is the longest wait for calls in flight. Returns whether nothing held before.
+    pub fn hold(&self, hold: Hold, drain: Duration) -> bool {
         let before = self.held.load_full();
         let same = before.as_ref().filter(|before| before.hold.kind == hold.kind);
         let since = same.map_or_else(Instant::now, |before| before.since);
         self.held.store(Some(Arc::new(Held { hold, since, drain })));
-        self.note_order();
-        if before.is_none() {
-            self.end_others(drain);
-        }
+        before.is_none()
     }
 
-    /// Starts the server again after [`hold`](Self::hold). `afresh` forgets earlier losses, as for a start by hand.
-    pub fn release(self: &Arc<Self>, afresh: bool) {
-        if self.held.swap(None).is_some() {
-            self.starts_afresh.store(afresh, std::sync::atomic::Ordering::Release);
-            self.note_order();
+    /// Ends a hold. Returns whether there was one.
+    pub fn release(&self, afresh: bool) -> bool {
+        let was_held = self.held.load().is_some();
+        if was_held {
+            self.is_afresh.store(afresh, Ordering::Release);
+            self.held.store(None);
         }
+        was_held
     }
 
-    /// Notes that something the server needs is lost, or with `None` that nothing is.
-    pub fn set_shortage(self: &Arc<Self>, shortage: Option<Shortage>) {
+    /// Notes that a need is lost, or with `None` that none is. Returns whether that is new.
+    pub fn set_shortage(&self, shortage: Option<Shortage>) -> bool {
         let before = self.short.load_full();
+        if before.as_ref().map(|before| &before.shortage) == shortage.as_ref() {
+            return false;
+        }
         let since = before.as_ref().map_or_else(Instant::now, |before| before.since);
         self.short.store(shortage.map(|shortage| Arc::new(Short { shortage, since })));
-        self.note_order();
+        true
     }
 
-    /// Waits until no part of an instance is left of a pool that is held.
-    pub async fn until_ended(&self) {
-        while self.held.load().is_some()
-            && (self.own_state() != InstanceState::Stopped || self.instances().len() > 1)
-        {
-            tokio::time::sleep(DRAIN_CHECK_EVERY).await;
-        }
+    pub fn is_held(&self) -> bool {
+        self.held.load().is_some()
     }
 
-    /// The state of the server by itself: that of its primary instance.
-    pub fn own_state(&self) -> InstanceState {
-        self.primary.get().map_or(InstanceState::Stopped, |primary| primary.state())
+    /// Whether something is held, and what holds it is not about to be ready.
+    pub fn is_held_for_long(&self) -> bool {
+        self.held.load().as_ref().is_some_and(|held| !held.hold.is_loading)
     }
 
-    /// The state of the server, with what keeps it from running.
-    pub fn state(&self) -> InstanceState {
-        self.shown_state(self.own_state())
+    /// The longest wait for calls in flight.
+    pub fn drain(&self) -> Duration {
+        self.held.load().as_ref().map_or(Duration::ZERO, |held| held.drain)
     }
 
-    /// The state to show for a server whose own state is `own`.
-    pub(crate) fn shown_state(&self, own: InstanceState) -> InstanceState {
+    /// Whether the start after a hold forgets earlier losses. The next one does not.
+    pub fn starts_afresh(&self) -> bool {
+        self.is_afresh.swap(false, Ordering::AcqRel)
+    }
+
+    /// What holds, if anything does.
+    pub fn held(&self) -> Option<Hold> {
+        self.held.load().as_ref().map(|held| held.hold.clone())
+    }
+
+    /// The state to show for something whose own state is `own`.
+    pub fn shown_state(&self, own: InstanceState) -> InstanceState {
         match own {
             InstanceState::Stopped => {
                 self.held.load().as_ref().map_or(own, |held| held.hold.kind.state())
@@ -119,8 +124,8 @@ impl Pool {
         }
     }
 
-    /// Since when the server is in the state `shown`, if a hold or a shortage made it so.
-    pub(crate) fn shown_since(&self, shown: InstanceState) -> Option<Instant> {
+    /// Since when the state `shown` is shown, if a hold or a shortage is the cause.
+    pub fn shown_since(&self, shown: InstanceState) -> Option<Instant> {
         match shown {
             InstanceState::Degraded => self.short.load().as_ref().map(|short| short.since),
             InstanceState::Waiting | InstanceState::Held | InstanceState::Stopped => {
@@ -130,8 +135,8 @@ impl Pool {
         }
     }
 
-    /// Why the server is held or degraded, for the operator and in brief, if it is.
-    pub(crate) fn outer_reason(&self) -> Option<(String, String)> {
+    /// Why something is held or short, for the operator and in brief, if it is.
+    pub fn reason(&self) -> Option<(String, String)> {
         if let Some(held) = &*self.held.load() {
             return Some((held.hold.reason.clone(), held.hold.brief.clone()));
         }
@@ -139,15 +144,63 @@ impl Pool {
         let shortage = &short.as_ref()?.shortage;
         Some((shortage.reason.clone(), shortage.brief.clone()))
     }
+}
 
-    /// Whether the server does not run because of something else than itself.
-    pub fn is_held(&self) -> bool {
-        self.held.load().is_some()
+impl Debug for Holding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Holding").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// Lets no new calls in and ends all instances once calls in flight have finished, or after `drain`. A pool
+    /// that was not started yet starts no instance. A second hold replaces the first, and its words.
+    pub fn hold(self: &Arc<Self>, hold: Hold, drain: Duration) {
+        let is_first = self.holding.hold(hold, drain);
+        self.note_order();
+        if is_first {
+            self.end_others(drain);
+        }
     }
 
-    /// Whether the server is held, and what holds it is not about to be ready.
-    pub(crate) fn is_held_for_long(&self) -> bool {
-        self.held.load().as_ref().is_some_and(|held| !held.hold.is_loading)
+    /// Starts the server again after [`hold`](Self::hold). `afresh` forgets earlier losses, as for a start by hand.
+    pub fn release(self: &Arc<Self>, afresh: bool) {
+        if self.holding.release(afresh) {
+            self.note_order();
+        }
+    }
+
+    /// Notes that something the server needs is lost, or with `None` that nothing is.
+    pub fn set_shortage(self: &Arc<Self>, shortage: Option<Shortage>) {
+        if self.holding.set_shortage(shortage) {
+            self.note_order();
+        }
+    }
+
+    /// Waits until no part of an instance is left of a pool that is held.
+    pub async fn until_ended(&self) {
+        while self.holding.is_held()
+            && (self.own_state() != InstanceState::Stopped || self.instances().len() > 1)
+        {
+            tokio::time::sleep(END_CHECK_EVERY).await;
+        }
+    }
+
+    /// What keeps the server from running.
+    pub fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
+    /// The state of the server by itself: that of its primary instance.
+    pub fn own_state(&self) -> InstanceState {
+        self.primary.get().map_or(InstanceState::Stopped, |primary| primary.state())
+    }
+
+    /// The state of the server, with what keeps it from running.
+    pub fn state(&self) -> InstanceState {
+        self.holding.shown_state(self.own_state())
     }
 
     /// Waits until the server is not held any more, as long as a call waits for a server that starts.
@@ -160,11 +213,11 @@ impl Pool {
         let until = deadline.min(Instant::now() + self.loading_wait(Instant::now()));
         loop {
             changed.borrow_and_update();
-            if self.held.load().is_none() {
+            if !self.holding.is_held() {
                 return Ok(());
             }
             let waited = tokio::time::timeout_at(until.into(), changed.changed());
-            if self.is_held_for_long() || waited.await.is_err() {
+            if self.holding.is_held_for_long() || waited.await.is_err() {
                 return self.held_refusal().map_or(Ok(()), Err);
             }
         }
@@ -172,15 +225,15 @@ impl Pool {
 
     /// The refusal of a call to a server that is held.
     pub(crate) fn held_refusal(&self) -> Option<Refusal> {
-        let held = self.held.load_full()?;
-        let (name, brief) = (&self.spec.name, &held.hold.brief);
-        let refusal = match held.hold.kind {
+        let hold = self.holding.held()?;
+        let (name, brief) = (&self.spec.name, &hold.brief);
+        let refusal = match hold.kind {
             HoldKind::Stopped => Refusal::new(
                 RefusalCode::ServerUnavailable,
                 format!("server {name} can't be used: {brief}"),
             )
             .hint(format!("`mainstay start {name}` starts it again")),
-            HoldKind::Waiting if held.hold.is_loading => Refusal::new(
+            HoldKind::Waiting if hold.is_loading => Refusal::new(
                 RefusalCode::ServerLoading,
                 format!("server {name} is not ready yet: {brief}"),
             )
@@ -204,14 +257,7 @@ impl Pool {
             self.watch_condition(primary, false);
             primary.note_change();
         }
-        self.tell_change();
-    }
-
-    /// Calls the hook for changes.
-    pub(crate) fn tell_change(&self) {
-        if let Some(hook) = self.change_hook.get() {
-            hook.call();
-        }
+        self.holding.tell_change();
     }
 
     /// Ends the instances beside the primary one, once their calls have finished or after `drain`.

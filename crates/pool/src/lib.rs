@@ -35,6 +35,7 @@ mod turns;
 
 pub use client_lists::ListFindings;
 pub use eras::EraSupport;
+pub use hold::{ChangeHook, Holding};
 pub use instance::Instance;
 pub use key::{LeaseKey, Placement};
 pub use mainstay_supervisor::roster::{LeaseMode, Retention};

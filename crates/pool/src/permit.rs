@@ -81,7 +81,7 @@ impl Pool {
         let era = want.key.era;
         // 1. The checks for every call.
         self.check_call()?;
-        if self.held.load().is_some() {
+        if self.holding.is_held() {
             self.until_released(deadline).await?;
         }
         // 2. The server supports the client's era, as far as that is known.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use mainstay_model::Budget;
 use mainstay_model::settings::{Idle, ServerSpec};
 use mainstay_supervisor::condition::ServerWatch;
@@ -20,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client_lists::{ClientLists, ListFindings};
 use crate::dialect::Dialects;
-use crate::hold::{ChangeHook, Held, Short};
+use crate::hold::Holding;
 use crate::instance::Instance;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
@@ -76,14 +75,8 @@ pub struct Pool {
     pub(crate) watch: Mutex<ServerWatch>,
     pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
-    /// What keeps the server from running, if anything does.
-    pub(crate) held: ArcSwapOption<Held>,
-    /// What the server needs and does not have while it runs, if anything.
-    pub(crate) short: ArcSwapOption<Short>,
-    /// Whether the next start after a hold forgets earlier losses.
-    pub(crate) starts_afresh: AtomicBool,
-    /// Called after each change of the server's state.
-    pub(crate) change_hook: OnceLock<ChangeHook>,
+    /// What keeps the server from running, or from running well.
+    pub(crate) holding: Holding,
     pub(crate) closing: CancellationToken,
     /// Set with `closing`. Cheaper to check on each call.
     pub(crate) stopping: AtomicBool,
@@ -143,10 +136,7 @@ impl Pool {
             watch: Mutex::new(ServerWatch::new(Instant::now())),
             dialects: Dialects::default(),
             tasks: TaskTracker::new(),
-            held: ArcSwapOption::empty(),
-            short: ArcSwapOption::empty(),
-            starts_afresh: AtomicBool::new(false),
-            change_hook: OnceLock::new(),
+            holding: Holding::default(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),

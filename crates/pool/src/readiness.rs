@@ -93,7 +93,7 @@ impl Pool {
         deadline: Instant,
         loading_until: Instant,
     ) -> Result<Instant, Refusal> {
-        if self.is_held_for_long() {
+        if self.holding.is_held_for_long() {
             return Err(self.not_ready(instance));
         }
         let lifecycle = instance.lifecycle.lock();
@@ -140,7 +140,7 @@ impl Pool {
         // A pool is stopped before its first start.
         self.primary_facts().is_none()
             && matches!(state, Stopped | Starting | Handshaking)
-            && !self.is_held_for_long()
+            && !self.holding.is_held_for_long()
     }
 
     /// Whether the lists for clients of an era are not known yet, and may be known soon.

@@ -108,8 +108,9 @@ impl Pool {
         };
         if let Some(primary) = self.primary.get() {
             let lifecycle = primary.lifecycle.lock();
-            status.state = self.shown_state(primary.visible_state(lifecycle.state()));
-            status.since = clock(self.shown_since(status.state).unwrap_or(lifecycle.since()));
+            status.state = self.holding.shown_state(primary.visible_state(lifecycle.state()));
+            status.since =
+                clock(self.holding.shown_since(status.state).unwrap_or(lifecycle.since()));
             let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
             status.retry_in_ms =
                 retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
@@ -117,7 +118,7 @@ impl Pool {
             drop(lifecycle);
             status.reason = primary.whole_reason();
             status.brief_reason = primary.brief_reason();
-            if let Some((reason, brief)) = self.outer_reason() {
+            if let Some((reason, brief)) = self.holding.reason() {
                 (status.reason, status.brief_reason) = (Some(reason), Some(brief));
             }
             show_work(&mut status, now, clock);
