@@ -80,6 +80,12 @@ impl Jitter {
         let permille = 1000 - SCATTER_PERMILLE + next(state) % (2 * SCATTER_PERMILLE + 1);
         wait.saturating_mul(permille as u32) / 1000
     }
+
+    /// A part of `wait`, from nothing to all of it, by the next number of the series. Nothing without jitter.
+    pub fn part(&mut self, wait: Duration) -> Duration {
+        let Some(state) = &mut self.state else { return Duration::ZERO };
+        wait.saturating_mul((next(state) % 1001) as u32) / 1000
+    }
 }
 
 /// The SplitMix64 generator, which is cheap and good enough to spread waits.
@@ -129,5 +135,15 @@ mod tests {
         assert_eq!(waits, scattered(7));
         assert_ne!(waits, scattered(8));
         assert_eq!(Jitter::none().scatter(seconds(10)), seconds(10));
+    }
+
+    #[test]
+    fn parts_lie_anywhere_between_nothing_and_all() {
+        let mut jitter = Jitter::seeded(7);
+        let parts: Vec<Duration> = (0..200).map(|_| jitter.part(seconds(10))).collect();
+        assert!(parts.iter().all(|part| *part <= seconds(10)));
+        assert!(parts.iter().any(|part| *part < seconds(1)));
+        assert!(parts.iter().any(|part| *part > seconds(9)));
+        assert_eq!(Jitter::none().part(seconds(10)), seconds(0));
     }
 }

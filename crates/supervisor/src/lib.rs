@@ -1,5 +1,6 @@
 //! Pure state machines of supervision: when an instance is started, restarted and stopped, which call
-//! gets which instance, when a server's lists are fetched again, and what people are told.
+//! gets which instance, when a server's lists are fetched again, when a target is probed and what that
+//! leads to, and what people are told.
 //!
 //! A state machine takes an event and the current time and returns decisions. It reads no clock and
 //! starts no process; the drivers in `pool` do that.
@@ -11,4 +12,5 @@ pub mod graph;
 pub mod lifecycle;
 pub mod list_refresh;
 pub mod notices;
+pub mod probe;
 pub mod roster;
