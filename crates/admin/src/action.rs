@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use mainstay_model::Need;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +17,14 @@ pub enum Action {
     SetLogLevel(LogLevel),
     /// Fetches the lists of a server again.
     Refresh { server: String },
+    /// Starts a server or service, also one that was stopped by hand or waits for its next attempt. Done when
+    /// the start is under way.
+    StartNode { name: String },
+    /// Stops a server or service: calls in flight finish first, within `gateway.drain_timeout`, and are ended
+    /// after that. It stays stopped, also after a restart of the daemon. Done when it has stopped.
+    StopNode { name: String },
+    /// Stops a server or service and starts it again. Done when the start is under way.
+    RestartNode { name: String },
 }
 
 /// The least important level that the log shows.
@@ -35,7 +44,8 @@ pub enum LogLevel {
 pub trait Actions: Send + Sync {
     /// Carries out one change, or with `dry_run` says what it would do and whether it could.
     ///
-    /// The caller bounds the time it takes; it may be dropped at any await.
+    /// The caller bounds the time it takes; it may be dropped at any await. What stops a server goes on all
+    /// the same.
     fn carry_out(&self, action: Action, dry_run: bool) -> Carrying<'_>;
 }
 
@@ -47,14 +57,20 @@ pub type Carrying<'a> = Pin<Box<dyn Future<Output = Result<Done, ActionError>> +
 pub struct Done {
     /// A sentence for people.
     pub message: String,
-    /// What the daemon waits for before it ends. Only after [`Action::Stop`].
+    /// What is waited for before the end. Only after [`Action::Stop`], [`Action::StopNode`] and
+    /// [`Action::RestartNode`].
     pub drain: Option<Drain>,
+    /// Calls that were in flight when the time was up, and were ended. Only where that has been waited for.
+    pub cut_off: Option<usize>,
+    /// What depends on the server or service, directly or through others, and is held, stops or goes on
+    /// without it until it is ready again. Only after [`Action::StopNode`] and [`Action::RestartNode`].
+    pub dependants: Vec<Need>,
 }
 
-/// What the daemon waits for before it ends.
+/// What is waited for before the daemon, or one server, ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
-    /// Calls in flight when the daemon was asked.
+    /// Calls in flight when it was asked.
     pub calls: usize,
     /// The longest wait for them.
     pub timeout: Duration,
@@ -65,6 +81,9 @@ pub struct Drain {
 pub enum ActionError {
     #[error("there is no server {name:?}")]
     NoSuchServer { name: String, servers: Vec<String> },
+    /// `names`: the servers and services that there are.
+    #[error("there is no server or service {name:?}")]
+    NoSuchNode { name: String, names: Vec<String> },
     /// It can't be done now, and may be later.
     #[error("{0}")]
     NotNow(String),
@@ -82,6 +101,9 @@ impl Action {
             Self::Stop => "stop",
             Self::SetLogLevel(_) => "log-level",
             Self::Refresh { .. } => "refresh",
+            Self::StartNode { .. } => "start-node",
+            Self::StopNode { .. } => "stop-node",
+            Self::RestartNode { .. } => "restart-node",
         }
     }
 
@@ -91,6 +113,9 @@ impl Action {
             Self::Stop => None,
             Self::SetLogLevel(level) => Some(level.as_str().to_owned()),
             Self::Refresh { server } => Some(server.clone()),
+            Self::StartNode { name } | Self::StopNode { name } | Self::RestartNode { name } => {
+                Some(name.clone())
+            }
         }
     }
 }
@@ -99,7 +124,7 @@ impl Action {
 
 impl From<String> for Done {
     fn from(message: String) -> Self {
-        Self { message, drain: None }
+        Self { message, drain: None, cut_off: None, dependants: Vec::new() }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use mainstay_model::status::Health;
 
+use crate::api::graph::Graph;
 use crate::api::pools::PoolNumbers;
+use crate::api::services::Service;
 use crate::api::sessions::Session;
 use crate::api::status::DaemonStatus;
 
@@ -27,6 +29,12 @@ pub trait Source: Send + Sync {
     fn health(&self) -> Health {
         self.status(View::Open).status
     }
+
+    /// The dependency graph.
+    fn graph(&self, view: View) -> Graph;
+
+    /// The services, in the order of the configuration.
+    fn services(&self, view: View) -> Vec<Service>;
 
     /// The sessions of clients, oldest first.
     fn sessions(&self) -> Vec<Session>;

@@ -29,7 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
-use crate::api::{actions, audit, events, health, logs, metrics, numbers, openapi};
+use crate::api::{actions, audit, events, health, logs, metrics, nodes, numbers, openapi};
 use crate::context::{Context, Shared};
 use crate::page;
 use crate::source::Source;
@@ -89,6 +89,9 @@ const STORED: Bounds = Bounds { at_once: 16, deadline: Duration::from_secs(10) }
 /// For answers that wait for servers or the disk. Bounded apart from the others, so that health is answered
 /// meanwhile.
 const ACTIONS: Bounds = Bounds { at_once: 8, deadline: Duration::from_secs(60) };
+/// For actions that wait for calls to finish: as long as `gateway.drain_timeout` may be, and a minute for what
+/// comes after. Bounded apart from the others, which take a minute at most.
+const DRAINS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(3600 + 60) };
 /// For requests whose bodies are still arriving.
 const BODIES: Bounds = Bounds { at_once: 64, deadline: read::BODY_WAIT };
 
@@ -187,7 +190,7 @@ impl fmt::Debug for Admin {
 /// The description of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
     let open = open_routes().merge(read_routes()).merge(events::routes());
-    let routes = open.merge(admin_routes()).merge(stop_routes());
+    let routes = open.merge(admin_routes()).merge(node_routes()).merge(stop_routes());
     openapi::complete(routes.into_openapi())
 }
 
@@ -207,6 +210,11 @@ fn admin_routes() -> OpenApiRouter<Shared> {
     actions::routes().merge(audit::routes()).merge(logs::routes())
 }
 
+/// Routes that start and stop servers and services. They need the `admin` token, too, and may take long.
+fn node_routes() -> OpenApiRouter<Shared> {
+    nodes::routes()
+}
+
 /// The route that stops the daemon. It needs the `admin` token, too, and has bounds of its own: whatever
 /// the others wait for, the daemon can be stopped.
 fn stop_routes() -> OpenApiRouter<Shared> {
@@ -222,11 +230,13 @@ fn router(context: &Shared) -> Router<Shared> {
     let stored = events::routes().route_layer(readers).route_layer(keep(STORED));
     let reads = open_routes().merge(read).route_layer(keep(READS)).merge(stored);
     let arrived = || from_fn_with_state(Limiter::new(BODIES), read::arrived);
-    let changing = |routes: OpenApiRouter<Shared>| {
-        let bounded = routes.route_layer(keep(ACTIONS)).route_layer(arrived());
+    let changing = |routes: OpenApiRouter<Shared>, bounds| {
+        let bounded = routes.route_layer(keep(bounds)).route_layer(arrived());
         bounded.route_layer(audited.clone())
     };
-    reads.merge(changing(admin_routes())).merge(changing(stop_routes())).into()
+    let nodes = changing(node_routes(), DRAINS);
+    let stop = changing(stop_routes(), ACTIONS);
+    reads.merge(changing(admin_routes(), ACTIONS)).merge(nodes).merge(stop).into()
 }
 
 /// The methods that a path takes. Whatever can be read has a HEAD, too.

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Name;
 
 /// What a node of the dependency graph is. All kinds share one namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NodeKind {
     /// An MCP server: `[servers.NAME]`.
     Server,
@@ -77,6 +78,12 @@ impl Serialize for Need {
     }
 }
 
+impl<'de> Deserialize<'de> for Need {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{InvalidNeed, Need, NodeKind};
@@ -84,7 +91,10 @@ mod tests {
     #[test]
     fn what_is_written_leads_back_to_itself() {
         for text in ["server:a", "service:db", "volume:archive", "external:weather"] {
-            assert_eq!(text.parse::<Need>().unwrap().to_string(), text);
+            let need = text.parse::<Need>().unwrap();
+            assert_eq!(need.to_string(), text);
+            let written = serde_json::to_string(&need).unwrap();
+            assert_eq!(serde_json::from_str::<Need>(&written).unwrap(), need);
         }
         assert_eq!("service:db".parse::<Need>().unwrap().kind, NodeKind::Service);
         for text in ["", "db", "service", "service:", "services:db", "server:a b"] {

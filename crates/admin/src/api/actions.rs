@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use mainstay_model::Need;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{AdminOnly, BadBody, Problem, Rejection, Standard};
+use super::words;
 use crate::action::{Action, ActionError, Done, LogLevel};
 use crate::context::Shared;
 use crate::web::audited::Note;
@@ -57,14 +59,23 @@ pub struct ActionDone {
     pub dry_run: bool,
     /// What was done or would be done, as a sentence.
     pub message: String,
-    /// Only for `stop`: the calls in flight, which may finish first.
+    /// Only where something stops: the calls in flight when it was asked, which may finish first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub calls: Option<usize>,
-    /// Only for `stop`: the longest wait for calls in flight, in milliseconds.
+    /// Only where something stops: the longest wait for calls in flight, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub drain_timeout_ms: Option<u64>,
+    /// Only for `stop-node` and `restart-node`: the calls that were in flight when the time was up, and were
+    /// ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cut_off: Option<usize>,
+    /// Only for `stop-node` and `restart-node`: what depends on it, directly or through others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = words::needs, required = false)]
+    pub dependants: Vec<Need>,
 }
 
 // === impl ActionDone ===
@@ -78,6 +89,8 @@ impl ActionDone {
             message: done.message,
             calls: done.drain.map(|drain| drain.calls),
             drain_timeout_ms: timeout.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+            cut_off: done.cut_off,
+            dependants: done.dependants,
         }
     }
 }
@@ -159,7 +172,12 @@ async fn refresh(
     carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
 }
 
-async fn carry_out(admin: &Shared, action: Action, dry_run: bool, code: StatusCode) -> Response {
+pub(super) async fn carry_out(
+    admin: &Shared,
+    action: Action,
+    dry_run: bool,
+    code: StatusCode,
+) -> Response {
     let name = action.name();
     let note = Note::action(&action, dry_run);
     let answer = match admin.actions.carry_out(action, dry_run).await {
@@ -174,6 +192,9 @@ fn problem(error: ActionError) -> Rejection {
     match error {
         ActionError::NoSuchServer { servers, .. } => {
             Rejection::no_such_server("member `server`", servers.into_iter())
+        }
+        ActionError::NoSuchNode { names, .. } => {
+            Rejection::new(StatusCode::NOT_FOUND, text).at("member `name`").names(names.into_iter())
         }
         ActionError::NotNow(_) => Rejection::new(StatusCode::CONFLICT, text)
             .hint("`mainstay status` says how it is; try again later"),

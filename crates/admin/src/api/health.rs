@@ -28,7 +28,7 @@ struct HealthReport {
     status: Health,
     /// Names of breakers with `CLOSED`, `HALF_OPEN` or `OPEN`.
     circuit_breakers: BTreeMap<String, String>,
-    /// Required servers that are not ready.
+    /// Required servers and services that are not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = words::names, required = false)]
     waiting_for: Vec<Name>,
@@ -60,12 +60,14 @@ enum HealthAnswer {
 
 impl HealthReport {
     fn of(status: DaemonStatus) -> Self {
-        let unready =
-            status.servers.into_iter().filter(|server| server.required && !server.state.serves());
+        let servers = status.servers.into_iter().map(|it| (it.name, it.required, it.state));
+        let services = status.services.into_iter().map(|it| (it.name, it.required, it.state));
+        let unready = servers.chain(services);
+        let unready = unready.filter(|(_, required, state)| *required && !state.serves());
         Self {
             status: status.status,
             circuit_breakers: status.circuit_breakers,
-            waiting_for: unready.map(|server| server.name).collect(),
+            waiting_for: unready.map(|(name, ..)| name).collect(),
             version: Some(status.version),
         }
     }
@@ -89,7 +91,7 @@ pub(crate) fn routes() -> OpenApiRouter<Shared> {
     tag = "health",
     responses(
         (status = 200, description = "Clients are served.", body = HealthAnswer),
-        (status = 503, description = "A required server is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
+        (status = 503, description = "A required server or service is not ready, or the daemon is stopping; or too many requests.", body = HealthAnswer),
         Standard,
     ),
     security((), ("token" = [])),

@@ -1,14 +1,17 @@
-//! Status, servers, sessions and pools: what is read from [`Source`](crate::Source).
+//! Status, servers, services, the graph, sessions and pools: what is read from [`Source`](crate::Source).
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::graph::Graph;
 use super::pools::PoolNumbers;
 use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
 use super::servers::Servers;
+use super::services::Services;
 use super::sessions::{SessionList, Sessions};
 use super::status::DaemonStatus;
 use crate::access::Visitor;
@@ -23,8 +26,16 @@ struct Which {
     server: Option<String>,
 }
 
+/// Which services are asked for.
+#[derive(Debug, Deserialize)]
+struct WhichServices {
+    /// Only this one.
+    name: Option<String>,
+}
+
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     let lists = OpenApiRouter::default().routes(routes!(status)).routes(routes!(servers));
+    let lists = lists.routes(routes!(services)).routes(routes!(graph));
     lists.routes(routes!(sessions)).routes(routes!(pool))
 }
 
@@ -54,6 +65,54 @@ async fn status(State(admin): State<Shared>, visitor: Visitor) -> Json<DaemonSta
 )]
 async fn servers(State(admin): State<Shared>, visitor: Visitor) -> Json<Servers> {
     Json(Servers { servers: admin.source.status(visitor.view()).servers })
+}
+
+/// Lists the services, or gives one of them.
+///
+/// With the `admin` token, and over the command socket, it has command lines, whole reasons and output, too.
+#[utoipa::path(
+    get,
+    path = "/api/services",
+    tag = "status",
+    params(("name" = Option<String>, Query, description = "Only this service.")),
+    responses(
+        (status = 200, description = "The services.", body = Services),
+        (status = 404, description = "There is no such service.", body = Problem),
+        BadRequest,
+        Forbidden,
+        Standard,
+    ),
+    security((), ("token" = [])),
+)]
+async fn services(
+    State(admin): State<Shared>,
+    visitor: Visitor,
+    read::Query(which): read::Query<WhichServices>,
+) -> Result<Json<Services>, Rejection> {
+    let mut services = admin.source.services(visitor.view());
+    let Some(name) = which.name else { return Ok(Json(Services { services })) };
+    match services.iter().position(|service| service.name.as_str() == name) {
+        Some(at) => Ok(Json(Services { services: vec![services.swap_remove(at)] })),
+        None => {
+            let names = services.iter().map(|service| service.name.to_string());
+            let missing = Rejection::new(StatusCode::NOT_FOUND, "no such service");
+            Err(missing.at("query parameter `name`").names(names))
+        }
+    }
+}
+
+/// Gives the dependency graph: what needs what, and who waits for whom.
+///
+/// With the `admin` token, and over the command socket, it has whole reasons and what probes found, too.
+#[utoipa::path(
+    get,
+    path = "/api/graph",
+    tag = "status",
+    responses((status = 200, description = "The graph.", body = Graph), Forbidden, Standard),
+    security((), ("token" = [])),
+)]
+async fn graph(State(admin): State<Shared>, visitor: Visitor) -> Json<Graph> {
+    Json(admin.source.graph(visitor.view()))
 }
 
 /// Counts and lists the sessions of clients.

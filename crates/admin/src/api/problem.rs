@@ -24,6 +24,10 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub servers: Option<Vec<String>>,
+    /// The names that there are, if another one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub names: Option<Vec<String>>,
     /// The paths that there are, if another one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -139,6 +143,12 @@ impl Rejection {
         let mut rejection = Self::new(StatusCode::NOT_FOUND, "no such server").at(place);
         rejection.problem.servers = Some(known.collect());
         rejection.hint("`servers` lists the existing ones")
+    }
+
+    /// With the names that exist.
+    pub(crate) fn names(mut self, known: impl Iterator<Item = String>) -> Self {
+        self.problem.names = Some(known.collect());
+        self.hint("`names` lists the existing ones")
     }
 
     pub(crate) fn no_such_path(error: String, known: Vec<String>) -> Self {

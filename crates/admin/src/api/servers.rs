@@ -1,10 +1,11 @@
 //! Servers and their instances.
 
 use mainstay_model::status::{self, InstanceState, InstanceStatus, ServerStatus};
-use mainstay_model::{InstanceId, Name};
+use mainstay_model::{InstanceId, Name, Need};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::graph::{Blocker, Probe};
 use super::words;
 
 /// All servers, in the order of the configuration.
@@ -74,6 +75,22 @@ pub struct Server {
     pub memory_bytes: u64,
     /// Lines on its standard output that were no messages.
     pub stray_lines: u64,
+    /// What it needs, in the order of the configuration.
+    #[serde(default)]
+    #[schema(required, schema_with = words::needs)]
+    pub needs: Vec<Need>,
+    /// Those of its needs that are not ready. While there are any it waits, is held, or is degraded.
+    #[serde(default)]
+    #[schema(required)]
+    pub waiting_for: Vec<Blocker>,
+    /// Whether it was stopped by hand. It stays stopped until it is started by hand.
+    #[serde(default)]
+    #[schema(required)]
+    pub stopped_by_hand: bool,
+    /// Its probe, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub probe: Option<Probe>,
     pub instances: Vec<Instance>,
 }
 
@@ -124,6 +141,7 @@ pub struct Instance {
 
 // === impl Server ===
 
+/// Without what the dependency graph knows of it.
 impl From<ServerStatus> for Server {
     fn from(server: ServerStatus) -> Self {
         Self {
@@ -148,6 +166,10 @@ impl From<ServerStatus> for Server {
             waiting: server.waiting,
             memory_bytes: server.memory_bytes,
             stray_lines: server.stray_lines,
+            needs: Vec::new(),
+            waiting_for: Vec::new(),
+            stopped_by_hand: false,
+            probe: None,
             instances: server.instances.into_iter().map(Instance::from).collect(),
         }
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::pools::ConnectionPool;
 use super::servers::Server;
+use super::services::Service;
 use super::sessions::Sessions;
 use super::words;
 
@@ -45,12 +46,16 @@ pub struct DaemonStatus {
     pub sessions: Sessions,
     pub connection_pool: ConnectionPool,
     pub memory_usage: Memory,
-    /// Names of volumes with their state.
+    /// Names of volumes with their state: `unwatched`.
     pub volumes: BTreeMap<String, String>,
-    /// Names of what servers need with its state.
+    /// Names of services and externals with their state.
     pub dependencies: BTreeMap<String, String>,
     /// In the order of the configuration.
     pub servers: Vec<Server>,
+    /// In the order of the configuration.
+    #[serde(default)]
+    #[schema(required)]
+    pub services: Vec<Service>,
     pub endpoints: Vec<Endpoint>,
     /// Who is told of changes: the sections `[[notify]]`, in the order of the configuration.
     #[serde(default)]

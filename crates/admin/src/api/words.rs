@@ -2,16 +2,19 @@
 
 use mainstay_model::name::NAME_LENGTH_MAX;
 use mainstay_model::status::{Health, InstanceState};
-use mainstay_model::{ChangeKind, Condition};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use mainstay_model::{ChangeKind, Condition, NodeKind};
+use utoipa::openapi::schema::{Array, Object, ObjectBuilder, Type};
+
+use super::node_state::NodeState;
 
 /// A [`Health`].
 pub(super) fn health() -> Object {
     one_of(Health::ALL.map(Health::as_str))
         .description(Some(
-            "The state of the daemon in one word. `loading`: a required server has not been ready yet. \
-             `degraded`: something that is not required is not ready, or state can't be stored. \
-             `draining`: the daemon is stopping. `error`: a required server failed or was given up.",
+            "The state of the daemon in one word. `loading`: a required server or service has not been \
+             ready yet. `degraded`: something that is not required is not ready, something that is ready \
+             lacks a need, or state can't be stored. `draining`: the daemon is stopping. `error`: a required \
+             server or service was lost, failed, or was stopped by hand.",
         ))
         .build()
 }
@@ -20,10 +23,47 @@ pub(super) fn health() -> Object {
 pub(super) fn state() -> Object {
     one_of(InstanceState::ALL.map(InstanceState::as_str))
         .description(Some(
-            "`backing-off`: it failed and its next start has a time. `crash-looping`: it failed too often \
+            "`waiting`: something that it needs is not ready. `held`: something that it needs was stopped by \
+             hand. `degraded`: it is ready, and something that it needs is not. `unhealthy`: it runs, and \
+             its probe fails. `done`: a job that ended with code 0. `idle`: it starts when it is wanted. \
+             `backing-off`: it failed and its next start has a time. `crash-looping`: it failed too often \
              and is tried rarely. `failed`: it can't be served until the configuration changes.",
         ))
         .build()
+}
+
+/// A [`NodeState`].
+pub(super) fn node_state() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(NodeState::words()))
+        .description(Some(
+            "The state of a server or service; of an external `starting`, `ready` or `unhealthy`; of a \
+             volume `unwatched`.",
+        ))
+        .build()
+}
+
+/// A [`NodeKind`].
+pub(super) fn node_kind() -> Object {
+    one_of(NodeKind::ALL.map(NodeKind::as_str))
+        .description(Some("`external`: watched, and not run by the daemon."))
+        .build()
+}
+
+/// A [`Need`](mainstay_model::Need).
+pub(super) fn need() -> Object {
+    let kinds = NodeKind::ALL.map(NodeKind::as_str).join("|");
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^({kinds}):[A-Za-z0-9][A-Za-z0-9_-]{{0,{}}}$", NAME_LENGTH_MAX - 1)))
+        .description(Some("Kind and name of what is needed, such as `service:db`."))
+        .build()
+}
+
+/// A list of [`Need`](mainstay_model::Need)s.
+pub(super) fn needs() -> Array {
+    Array::new(need())
 }
 
 /// A [`Condition`].
@@ -53,13 +93,13 @@ pub(super) fn name() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some(format!("^[A-Za-z0-9][A-Za-z0-9_-]{{0,{}}}$", NAME_LENGTH_MAX - 1)))
-        .description(Some("The name of a server or group, as the configuration has it."))
+        .description(Some("A name, as the configuration has it."))
         .build()
 }
 
 /// A list of [`Name`](mainstay_model::Name)s.
-pub(super) fn names() -> utoipa::openapi::schema::Array {
-    utoipa::openapi::schema::Array::new(name())
+pub(super) fn names() -> Array {
+    Array::new(name())
 }
 
 /// An [`InstanceId`](mainstay_model::InstanceId).

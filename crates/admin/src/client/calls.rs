@@ -12,10 +12,13 @@ use crate::action::Action;
 use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
 use crate::api::audit::AuditPage;
 use crate::api::events::{EventPage, EventRecord};
+use crate::api::graph::Graph;
 use crate::api::logs::{LogLine, LogPage};
+use crate::api::nodes::NodeRequest;
 use crate::api::pools::PoolNumbers;
 use crate::api::problem::Problem;
 use crate::api::servers::Servers;
+use crate::api::services::Services;
 use crate::api::sessions::Sessions;
 use crate::api::status::DaemonStatus;
 
@@ -53,6 +56,15 @@ impl Client {
 
     pub async fn servers(&self) -> Result<Servers, ClientError> {
         self.read("/api/servers").await
+    }
+
+    /// The dependency graph.
+    pub async fn graph(&self) -> Result<Graph, ClientError> {
+        self.read("/api/graph").await
+    }
+
+    pub async fn services(&self) -> Result<Services, ClientError> {
+        self.read("/api/services").await
     }
 
     pub async fn sessions(&self) -> Result<Sessions, ClientError> {
@@ -122,6 +134,11 @@ impl Client {
             }
             Action::Refresh { server } => {
                 self.write(&path, &RefreshRequest { server, dry_run }).await
+            }
+            Action::StartNode { name }
+            | Action::StopNode { name }
+            | Action::RestartNode { name } => {
+                self.write(&path, &NodeRequest { name, dry_run }).await
             }
         }
     }

@@ -37,6 +37,7 @@ fn status(servers: Vec<Server>) -> DaemonStatus {
         volumes: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         servers,
+        services: Vec::new(),
         notifications: Vec::new(),
         endpoints: vec![Endpoint {
             path: "/mcp".to_owned(),
@@ -72,6 +73,10 @@ fn server(name: &str, reason: &str) -> Server {
         waiting: 0,
         memory_bytes: 0,
         stray_lines: 0,
+        needs: Vec::new(),
+        waiting_for: Vec::new(),
+        stopped_by_hand: false,
+        probe: None,
         instances: Vec::new(),
     }
 }

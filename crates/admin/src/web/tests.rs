@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
-use mainstay_model::Name;
 use mainstay_model::status::{Health, InstanceState};
+use mainstay_model::{Name, NodeKind};
 use mainstay_store::events::EventPage as StoredPage;
 use mainstay_store::{
     Answer, AuditEntry, AuditLog, AuditOutcome, Event, EventLog, EventsAsked, Stored, StoredEvent,
@@ -22,10 +22,12 @@ use tower::ServiceExt;
 
 use super::{Admin, Asked, Parts, document};
 use crate::access::{Peer, Tokens};
-use crate::action::{Action, ActionError, Actions, Carrying, LogLevel};
+use crate::action::{Action, ActionError, Actions, Carrying, Done, Drain, LogLevel};
+use crate::api::graph::{Blocker, Cause, Graph, Node, Probe};
 use crate::api::openapi;
 use crate::api::pools::{ConnectionPool, PoolHealth, PoolNumbers};
 use crate::api::servers::Server;
+use crate::api::services::Service;
 use crate::api::sessions::{Session, Sessions};
 use crate::api::status::{DaemonStatus, Memory, MemoryBudget, Notification};
 use crate::source::{Source, View};
@@ -33,6 +35,9 @@ use crate::source::{Source, View};
 mod changes;
 mod events;
 mod fields;
+mod values;
+
+use self::values::{node, probe, server, service, session};
 
 struct Fake(Health);
 
@@ -79,12 +84,21 @@ impl Source for Fake {
             volumes: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             servers: vec![server("time", state)],
+            services: vec![service("db", state)],
             notifications: vec![Notification {
                 section: "notify.1".to_owned(),
                 ..Notification::default()
             }],
             endpoints: Vec::new(),
         }
+    }
+
+    fn graph(&self, view: View) -> Graph {
+        Graph { nodes: vec![node("db", view)] }
+    }
+
+    fn services(&self, view: View) -> Vec<Service> {
+        self.status(view).services
     }
 
     fn sessions(&self) -> Vec<Session> {
@@ -98,46 +112,6 @@ impl Source for Fake {
     fn pool(&self, server: &str) -> Option<PoolNumbers> {
         assert_ne!(server, "panic", "a fault of the test's making");
         (server == "time").then(PoolNumbers::default)
-    }
-}
-
-fn session() -> Session {
-    Session {
-        number: 1,
-        endpoint: "/mcp".to_owned(),
-        revision: "2025-11-25".to_owned(),
-        user: "anonymous".to_owned(),
-        age_ms: 1,
-        idle_ms: 1,
-        calls: 1,
-        streams: 1,
-    }
-}
-
-fn server(name: &str, state: InstanceState) -> Server {
-    Server {
-        name: Name::try_new(name).unwrap(),
-        kind: "process".to_owned(),
-        target: "time-server".to_owned(),
-        required: true,
-        state,
-        reason: None,
-        note: None,
-        missing: Vec::new(),
-        since: "2026-01-01T00:00:00Z".to_owned(),
-        retry_in_ms: None,
-        transport: None,
-        revision: None,
-        tools: 2,
-        resources: 0,
-        prompts: 0,
-        restarts: 0,
-        calls: 0,
-        waiting: 0,
-        memory_bytes: 0,
-        second_revision: None,
-        stray_lines: 0,
-        instances: Vec::new(),
     }
 }
 
@@ -155,6 +129,19 @@ impl Actions for Recorder {
                     let servers = vec!["time".to_owned()];
                     Err(ActionError::NoSuchServer { name: server, servers })
                 }
+                Action::StartNode { name }
+                | Action::StopNode { name }
+                | Action::RestartNode { name }
+                    if name != "db" =>
+                {
+                    Err(ActionError::NoSuchNode { name, names: vec!["db".to_owned()] })
+                }
+                Action::StopNode { .. } => Ok(Done {
+                    drain: Some(Drain { calls: 2, timeout: Duration::from_secs(30) }),
+                    cut_off: Some(1),
+                    dependants: vec!["server:time".parse().unwrap()],
+                    ..Done::from("stopped".to_owned())
+                }),
                 Action::SetLogLevel(LogLevel::Trace) => panic!("a fault of the test's making"),
                 _ => Ok("done".to_owned().into()),
             }
@@ -319,6 +306,9 @@ async fn from_afar_only_liveness_and_one_word_are_open() {
         "/stats/pool?server=time",
         "/api/status",
         "/api/servers",
+        "/api/services",
+        "/api/services?name=db",
+        "/api/graph",
         "/api/sessions",
         "/api/events",
     ] {
@@ -372,6 +362,17 @@ async fn lists_and_numbers() {
     assert_eq!((&sessions["calls"], &sessions["streams"]), (&json!(1), &json!(2)));
     assert_eq!(sessions["active_sessions"][0]["endpoint"], "/mcp");
     assert_eq!(scene.get(NEAR, "/api/servers").await.1["servers"][0]["name"], "time");
+    let (_, services) = scene.get(NEAR, "/api/services").await;
+    assert_eq!(services["services"][0]["name"], "db");
+    assert_eq!(scene.get(NEAR, "/api/services?name=db").await, (200, services));
+    let (code, none) = scene.get(NEAR, "/api/services?name=dc").await;
+    assert_eq!((code, &none["names"]), (404, &json!(["db"])));
+    let (_, graph) = scene.get(NEAR, "/api/graph").await;
+    assert!(!graph.to_string().contains("/secret"), "{graph}");
+    assert_eq!(graph["nodes"][0]["needs"], json!(["external:net"]));
+    let (_, graph) = scene.get(Peer::Socket(None), "/api/graph").await;
+    assert!(graph["nodes"][0]["waiting_for"][0]["reason"].is_string(), "{graph}");
+    serde_json::from_value::<Graph>(graph).expect("the graph reads back");
     let (_, status) = scene.get(NEAR, "/api/status").await;
     serde_json::from_value::<DaemonStatus>(status).expect("status reads back");
 

@@ -53,7 +53,8 @@ impl Operator {
             (false, true) => format!("the daemon would stop; calls in flight: {calls}"),
             (false, false) => format!("the daemon is stopping; calls in flight: {calls}"),
         };
-        Done { message, drain: Some(Drain { calls, timeout: self.drain }) }
+        let drain = Some(Drain { calls, timeout: self.drain });
+        Done { drain, ..Done::from(message) }
     }
 
     fn set_log_level(&self, level: LogLevel, dry_run: bool) -> Result<String, ActionError> {
@@ -107,6 +108,10 @@ impl Actions for Operator {
                 Action::Stop => Ok(self.stop(dry_run)),
                 Action::SetLogLevel(level) => self.set_log_level(level, dry_run).map(Done::from),
                 Action::Refresh { server } => self.refresh(server, dry_run).await.map(Done::from),
+                Action::StartNode { .. } | Action::StopNode { .. } | Action::RestartNode { .. } => {
+                    let error = "this daemon does not start and stop servers by hand";
+                    Err(ActionError::Impossible(error.to_owned()))
+                }
             }
         })
     }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use mainstay_admin::api::graph::{Graph, Node};
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
+use mainstay_admin::api::services::Service;
 use mainstay_admin::api::sessions::{Session, Sessions};
 use mainstay_admin::api::status::{self as api, DaemonStatus, Memory, MemoryBudget};
 use mainstay_admin::{Source, View, health, memory};
@@ -16,7 +18,7 @@ use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
 use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
-use mainstay_model::{Budget, MemoryKind};
+use mainstay_model::{Budget, MemoryKind, NodeKind};
 use mainstay_pool::{Instance, Pool};
 use mainstay_telemetry::{Breaker, Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
@@ -194,6 +196,7 @@ impl Source for Status {
                 })
                 .collect(),
             servers,
+            services: self.services(view),
             notifications: self.notify.status(view),
         }
     }
@@ -201,6 +204,16 @@ impl Source for Status {
     fn health(&self) -> Health {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
         word(&self.servers(&gateway, View::Open), gateway.is_draining(), Some(&gateway))
+    }
+
+    fn graph(&self, view: View) -> Graph {
+        let gateway = self.gateway.upgrade();
+        let servers = gateway.map(|gateway| self.servers(&gateway, view)).unwrap_or_default();
+        Graph { nodes: servers.into_iter().map(node).collect() }
+    }
+
+    fn services(&self, _: View) -> Vec<Service> {
+        Vec::new()
     }
 
     fn sessions(&self) -> Vec<Session> {
@@ -233,6 +246,25 @@ fn memory_of(gateway: &Gateway) -> Memory {
         usage_bytes: own.resident_bytes + servers_bytes,
         budgets: budgets(gateway.budget()),
         ..own
+    }
+}
+
+/// A server as a node of the graph.
+fn node(server: Server) -> Node {
+    Node {
+        name: server.name,
+        kind: NodeKind::Server,
+        layer: 0,
+        state: server.state.into(),
+        since: server.since,
+        required: server.required,
+        needs: server.needs,
+        waiting_for: server.waiting_for,
+        stopped_by_hand: server.stopped_by_hand,
+        reason: server.reason,
+        retry_in_ms: server.retry_in_ms,
+        pid: server.instances.iter().find_map(|instance| instance.pid),
+        probe: server.probe,
     }
 }
 
@@ -269,7 +301,7 @@ fn budgets(budget: Budget) -> BTreeMap<String, MemoryBudget> {
 /// The health of the daemon. A failing disk does no harm before a restart.
 fn word(servers: &[Server], draining: bool, gateway: Option<&Gateway>) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
-    match health::of(servers, draining) {
+    match health::of(servers, &[], draining) {
         Health::Ok if unstored() => Health::Degraded,
         health => health,
     }

@@ -41,6 +41,9 @@ async fn changes_need_the_admin_token_everywhere_but_on_the_socket() {
 async fn each_action_reads_its_body() {
     let scene = Scene::with(Health::Ok);
     let refresh = |server: &str| Action::Refresh { server: server.to_owned() };
+    let start = |name: &str| Action::StartNode { name: name.to_owned() };
+    let stop = |name: &str| Action::StopNode { name: name.to_owned() };
+    let restart = |name: &str| Action::RestartNode { name: name.to_owned() };
     for (path, body, code, action) in [
         ("stop", "", 202, Some((Action::Stop, false))),
         ("stop", r#"{"dry_run":true}"#, 200, Some((Action::Stop, true))),
@@ -52,6 +55,13 @@ async fn each_action_reads_its_body() {
         ),
         ("refresh", r#"{"server":"time","dry_run":true}"#, 200, Some((refresh("time"), true))),
         ("refresh", r#"{"server":"tme"}"#, 404, Some((refresh("tme"), false))),
+        ("start-node", r#"{"name":"db"}"#, 200, Some((start("db"), false))),
+        ("stop-node", r#"{"name":"db","dry_run":true}"#, 200, Some((stop("db"), true))),
+        ("restart-node", r#"{"name":"db"}"#, 200, Some((restart("db"), false))),
+        ("stop-node", r#"{"name":"dc"}"#, 404, Some((stop("dc"), false))),
+        // Without a name nothing stops, least of all the daemon.
+        ("stop-node", "", 400, None),
+        ("stop", r#"{"name":"db"}"#, 400, None),
         ("stop", r#"{"dryrun":true}"#, 400, None),
         ("stop", "[]x", 400, None),
         ("stop", "[]", 400, None),
@@ -78,6 +88,20 @@ async fn each_action_reads_its_body() {
     let (_, answer) = scene.post(NEAR, &admin_token(), "/api/actions/stop", "{\n \"x\": 1}").await;
     assert_eq!(answer["at"], "the body, line 2, column 4");
     assert!(answer["error"].as_str().unwrap().contains("expected `dry_run`"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_stops_a_server_is_told_what_was_cut_off_and_who_depends_on_it() {
+    let scene = Scene::with(Health::Ok);
+    let body = r#"{"name":"db"}"#;
+    let (code, done) = scene.post(Peer::Socket(None), "", "/api/actions/stop-node", body).await;
+    let expected = json!({
+        "action": "stop-node", "dry_run": false, "message": "stopped", "calls": 2,
+        "drain_timeout_ms": 30_000, "cut_off": 1, "dependants": ["server:time"],
+    });
+    assert_eq!((code, done), (200, expected));
+    let entry = scene.audit.0.lock().pop().unwrap();
+    assert_eq!((&*entry.action, entry.target.as_deref()), ("stop-node", Some("db")));
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ impl Source for Full {
             revision: some(),
             second_revision: some(),
             instances: vec![instance],
+            waiting_for: node("db", View::Operator).waiting_for,
+            probe: Some(probe(some())),
             ..server("time", InstanceState::Ready)
         };
         let mut status = Fake(Health::Loading).status(view);
@@ -62,7 +64,25 @@ impl Source for Full {
             }],
         }];
         status.servers.push(server);
+        status.services = vec![Service {
+            reason: some(),
+            last_output: some(),
+            retry_in_ms: Some(1),
+            pid: Some(8),
+            memory_bytes: Some(1),
+            probe: Some(probe(some())),
+            waiting_for: node("db", View::Operator).waiting_for,
+            ..service("db", InstanceState::Ready)
+        }];
         status
+    }
+
+    fn graph(&self, _: View) -> Graph {
+        Graph { nodes: vec![node("db", View::Operator)] }
+    }
+
+    fn services(&self, view: View) -> Vec<Service> {
+        self.status(view).services
     }
 
     fn sessions(&self) -> Vec<Session> {
@@ -98,8 +118,14 @@ const SESSION: &str = "age_ms calls endpoint idle_ms number revision streams use
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
 const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
 const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
-     name note prompts reason required resources restarts \
-     retry_in_ms revision second_revision since state stray_lines target tools transport waiting";
+     name needs note probe prompts reason required resources restarts \
+     retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
+const SERVICE: &str = "been_ready kind last_output memory_bytes name needs pid probe reason required \
+     restarts retry_in_ms since state stopped_by_hand target waiting_for";
+const BLOCKER: &str = "cause cause.need cause.reason cause.state need reason since state";
+const PROBE: &str = "at detail failures kind outcome";
+const NODE: &str = "kind layer name needs pid probe reason required retry_in_ms since state \
+     stopped_by_hand waiting_for";
 const INSTANCE: &str = "asks calls id memory_bytes only_for pid restarts state uptime_ms";
 const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \
@@ -110,7 +136,7 @@ const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.stor
      memory_usage.budgets memory_usage.budgets.whole memory_usage.budgets.whole.max_bytes \
      memory_usage.budgets.whole.refusals memory_usage.budgets.whole.used_bytes \
      memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes notifications notifications[].failing_since \
-     notifications[].reason notifications[].section notifications[].target pid servers sessions \
+     notifications[].reason notifications[].section notifications[].target pid servers services sessions \
      state_dir status uptime_ms version volumes config_file mcp_url";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 
@@ -119,10 +145,17 @@ async fn each_answer_has_the_members_that_it_always_had() {
     let below = |at: &str, names: &str| {
         names.split_whitespace().map(|name| format!("{at}{name}")).collect::<BTreeSet<_>>()
     };
-    let servers = || &below("servers[].", SERVER) | &below("servers[].instances[].", INSTANCE);
+    let needing = |at: &str| {
+        &below(&format!("{at}waiting_for[]."), BLOCKER) | &below(&format!("{at}probe."), PROBE)
+    };
+    let servers = || {
+        let instances = below("servers[].instances[].", INSTANCE);
+        &(&below("servers[].", SERVER) | &instances) | &needing("servers[].")
+    };
+    let services = || &below("services[].", SERVICE) | &needing("services[].");
     let status = || {
         let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOLS);
-        &(&below("", STATUS) | &servers()) | &parts
+        &(&(&below("", STATUS) | &servers()) | &services()) | &parts
     };
     let each = below("active_sessions[].", SESSION);
     let sessions = &(&below("", SESSIONS) | &below("", "active_sessions")) | &each;
@@ -131,6 +164,11 @@ async fn each_answer_has_the_members_that_it_always_had() {
         ("/api/status", status()),
         ("/health/detailed", status()),
         ("/api/servers", &below("", "servers") | &servers()),
+        ("/api/services", &below("", "services") | &services()),
+        ("/api/graph", {
+            let nodes = &below("nodes[].", NODE) | &needing("nodes[].");
+            &below("", "nodes") | &nodes
+        }),
         ("/api/sessions", sessions),
         ("/stats/pool", below("", POOL)),
         ("/stats/pool?server=time", below("", POOL)),

@@ -18,6 +18,8 @@ fn done() -> ActionDone {
         message: "the daemon is stopping".to_owned(),
         calls: Some(1),
         drain_timeout_ms: Some(7000),
+        cut_off: None,
+        dependants: Vec::new(),
     }
 }
 
