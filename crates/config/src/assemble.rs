@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, GatewaySettings, Idle, Limits, Login, NameRule, NotifySpec, NotifyTarget,
-    OnLostNeed, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RestartRule, RevisionChoice, Runtime,
-    ServerSpec, Settings, Sharing, StopSpec,
+    Asks, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, Login, NameRule, NotifySpec,
+    NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice, Runtime,
+    ServerSpec, Settings, Sharing, VolumeSpec,
 };
 use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
@@ -16,6 +16,9 @@ use crate::import::shapes::is_named;
 use crate::keys;
 use crate::proxy::proxy_for;
 use crate::typed::{Named, Root, Table};
+
+mod probes;
+mod supervised;
 
 /// The settings; none where a problem has been noted. `env` names the proxies.
 pub(crate) fn assemble(
@@ -27,9 +30,9 @@ pub(crate) fn assemble(
         gateway: gateway(&root.gateway)?,
         servers: root.servers.iter().map(|named| server(named, env)).collect::<Option<_>>()?,
         endpoints: root.endpoints.iter().map(endpoint).collect::<Option<_>>()?,
-        services: Vec::new(),
-        volumes: Vec::new(),
-        externals: Vec::new(),
+        services: root.services.iter().map(supervised::service).collect::<Option<_>>()?,
+        volumes: root.volumes.iter().map(volume).collect::<Option<_>>()?,
+        externals: root.externals.iter().map(external).collect::<Option<_>>()?,
         notify: root
             .notify
             .iter()
@@ -117,12 +120,15 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
         },
         concurrency: table.count("concurrency")?,
         idle: idle(table)?,
-        needs: texts(table, "needs").iter().filter_map(|need| need.parse().ok()).collect(),
-        on_lost_need: OnLostNeed::Keep,
-        restart: RestartRule::Always,
-        stop: StopSpec::default(),
-        probe: None,
-        pages: None,
+        needs: supervised::needs(table),
+        on_lost_need: supervised::on_lost_need(table)?,
+        restart: supervised::restart(table)?,
+        stop: supervised::stop(table)?,
+        probe: match table.table("probe") {
+            Some(probe) => probes::probe(probe, process(table).as_ref()),
+            None => None,
+        },
+        pages: pages(table, table.keyed_url("url").map(|(url, _)| url.expose().as_str())),
         pool: match table.table("pool") {
             Some(written) => pool(written, idle(table)?)?,
             None => PoolSpec::default(),
@@ -143,25 +149,28 @@ fn runtime(table: &Table, env: &BTreeMap<String, String>) -> Option<Runtime> {
             proxy,
         }));
     }
+    process(table).map(Runtime::Process)
+}
+
+/// The program of a server or a service.
+pub(super) fn process(table: &Table) -> Option<ProcessSpec> {
     let command = texts(table, "command");
     let variables = table.secrets("env")?.clone();
     let is_masked = |(name, value): &(&String, &Redacted<String>)| {
         is_named(name, value.expose()) || table.is_reference("env", name)
     };
     let masked = variables.iter().filter(is_masked).map(|(name, _)| name.clone()).collect();
-    (!command.is_empty()).then(|| {
-        Runtime::Process(ProcessSpec {
-            command,
-            env: variables,
-            masked,
-            cwd: table.path("cwd").map(ToOwned::to_owned),
-            user: table.text("user").map(ToOwned::to_owned),
-            group: table.text("group").map(ToOwned::to_owned),
-            files_max: table
-                .table("limits")
-                .and_then(|limits| limits.count("files"))
-                .map(|files| files as u64),
-        })
+    (!command.is_empty()).then(|| ProcessSpec {
+        command,
+        env: variables,
+        masked,
+        cwd: table.path("cwd").map(ToOwned::to_owned),
+        user: table.text("user").map(ToOwned::to_owned),
+        group: table.text("group").map(ToOwned::to_owned),
+        files_max: table
+            .table("limits")
+            .and_then(|limits| limits.count("files"))
+            .map(|files| files as u64),
     })
 }
 
@@ -203,6 +212,34 @@ fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
         },
         names: name_rule(endpoint.table.word("names")?)?,
     })
+}
+
+fn volume(volume: &Named) -> Option<VolumeSpec> {
+    Some(VolumeSpec { name: volume.valid.clone()?, path: volume.table.path("path")?.to_owned() })
+}
+
+fn external(external: &Named) -> Option<ExternalSpec> {
+    Some(ExternalSpec {
+        name: external.valid.clone()?,
+        probe: probes::probe(&external.table, None)?,
+        lacks: external.lacks.clone(),
+    })
+}
+
+/// The pages that a server or service declares; `default` is an address of the target that it has.
+fn pages(owner: &Table, default: Option<&str>) -> Option<PagesSpec> {
+    let table = owner.table("pages")?;
+    Some(PagesSpec {
+        target: url_origin(table.text("target").or(default)?)?,
+        paths: texts(table, "paths"),
+        methods: texts(table, "methods"),
+    })
+}
+
+/// Scheme, host and port of an address, as `http://127.0.0.1:9100`.
+fn url_origin(address: &str) -> Option<String> {
+    let origin = url::Url::parse(address).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
 fn notify(notify: &Named, env: &BTreeMap<String, String>) -> Option<NotifySpec> {

@@ -33,7 +33,7 @@ pub(crate) enum Value {
     /// An integer. None when it does not fit an `i64`.
     Integer(Option<i64>),
     Bool(bool),
-    Float,
+    Float(f64),
     Date,
     List(Vec<Node>),
     Table(Vec<Entry>),
@@ -81,7 +81,9 @@ fn node_of(value: &Spanned<DeValue<'_>>, locate: &impl Fn(Range<usize>) -> At) -
         DeValue::Integer(number) => {
             Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok())
         }
-        DeValue::Float(_) => Value::Float,
+        DeValue::Float(number) => {
+            Value::Float(number.as_str().replace('_', "").parse().unwrap_or(f64::NAN))
+        }
         DeValue::Boolean(truth) => Value::Bool(*truth),
         DeValue::Datetime(_) => Value::Date,
         DeValue::Array(items) => {
@@ -143,7 +145,7 @@ impl Node {
         match self.value {
             Value::Text(_) => "a string",
             Value::Integer(_) => "a number",
-            Value::Float => "a number with a fraction",
+            Value::Float(_) => "a number with a fraction",
             Value::Bool(_) => "true or false",
             Value::Date => "a date",
             Value::List(_) => "a list",
@@ -151,14 +153,14 @@ impl Node {
         }
     }
 
-    /// The value as JSON, for declared defaults and examples; fractions and dates, which no
-    /// declaration has, become null.
+    /// The value as JSON; dates and what is no number become null.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Text(text) => text.clone().into(),
             Value::Integer(number) => (*number).into(),
             Value::Bool(truth) => (*truth).into(),
-            Value::Float | Value::Date => serde_json::Value::Null,
+            Value::Float(number) => (*number).into(),
+            Value::Date => serde_json::Value::Null,
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Table(entries) => {
                 entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect()

@@ -7,12 +7,18 @@ use std::time::Duration;
 mod gateway;
 mod notify;
 mod others;
+mod pages;
+mod probes;
 mod servers;
+mod services;
 
 pub(crate) use gateway::GATEWAY;
 pub(crate) use notify::NOTIFY;
-pub(crate) use others::{ENDPOINT, EXTERNAL, VOLUME};
+pub(crate) use others::{ENDPOINT, VOLUME};
+pub(crate) use pages::METHODS_KNOWN;
+pub(crate) use probes::{CHECKS, DETAILS, EXTERNAL};
 pub(crate) use servers::{SERVER, published_revision};
+pub(crate) use services::SERVICE;
 
 /// A table of the file, and its keys.
 pub(crate) struct Section {
@@ -30,6 +36,8 @@ pub(crate) struct TopLevel {
     pub(crate) named: bool,
     /// Whether it is a list of tables, as in `[[notify]]`.
     pub(crate) listed: bool,
+    /// Whether the starter file names its keys and shows an example.
+    pub(crate) is_started_with: bool,
     pub(crate) section: &'static Section,
 }
 
@@ -75,6 +83,14 @@ pub(crate) enum Kind {
     HookUrl(&'static [&'static str]),
     /// An address with one of these schemes that may hold a password.
     SecretUrl(&'static [&'static str]),
+    /// A short text that is shown; never empty.
+    Text,
+    /// A name of a signal, with or without `SIG`, in any case.
+    Signal,
+    /// Arguments of a tool: a table, or the text of a JSON object.
+    Args,
+    /// Members of a JSON object and their allowed values.
+    Expected,
     /// `~` counts from the home folder, a relative path from the folder of the file.
     Path,
     /// A program followed by its arguments.
@@ -104,6 +120,10 @@ pub(crate) enum Item {
     Network,
     Server,
     Need,
+    /// A path that is passed through: `/health` or `/web-ui/*`.
+    PagePath,
+    /// A method of HTTP.
+    Method,
     /// One of several words.
     Word(&'static [Word]),
 }
@@ -116,13 +136,56 @@ pub(crate) enum Map {
 }
 
 /// All top-level tables, in the order in which they are documented.
-pub(crate) static TOP_LEVEL: [TopLevel; 6] = [
-    TopLevel { name: "gateway", named: false, listed: false, section: &GATEWAY },
-    TopLevel { name: "servers", named: true, listed: false, section: &SERVER },
-    TopLevel { name: "endpoints", named: true, listed: false, section: &ENDPOINT },
-    TopLevel { name: "volumes", named: true, listed: false, section: &VOLUME },
-    TopLevel { name: "externals", named: true, listed: false, section: &EXTERNAL },
-    TopLevel { name: "notify", named: false, listed: true, section: &NOTIFY },
+pub(crate) static TOP_LEVEL: [TopLevel; 7] = [
+    TopLevel {
+        name: "gateway",
+        named: false,
+        listed: false,
+        is_started_with: true,
+        section: &GATEWAY,
+    },
+    TopLevel {
+        name: "servers",
+        named: true,
+        listed: false,
+        is_started_with: true,
+        section: &SERVER,
+    },
+    TopLevel {
+        name: "endpoints",
+        named: true,
+        listed: false,
+        is_started_with: true,
+        section: &ENDPOINT,
+    },
+    TopLevel {
+        name: "services",
+        named: true,
+        listed: false,
+        is_started_with: false,
+        section: &SERVICE,
+    },
+    TopLevel {
+        name: "volumes",
+        named: true,
+        listed: false,
+        is_started_with: false,
+        section: &VOLUME,
+    },
+    TopLevel {
+        name: "externals",
+        named: true,
+        listed: false,
+        is_started_with: false,
+        section: &EXTERNAL,
+    },
+    TopLevel {
+        name: "notify",
+        named: false,
+        listed: true,
+        is_started_with: true,
+        section: &NOTIFY,
+    },
 ];
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -241,6 +241,9 @@ fn value_for(kind: Option<&Kind>, text: &str, at: &At) -> Node {
                 node(Value::List(words.map(|word| node(Value::Text(word.to_owned()))).collect()))
             })
         }
+        Some(Kind::Expected) => {
+            as_toml(|value| matches!(value, Value::Table(_))).unwrap_or_else(as_text)
+        }
         _ => as_text(),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mainstay_model::settings::{RemoteSpec, Runtime, Settings};
+use mainstay_model::settings::{ProbeCheck, ProbeSpec, RemoteSpec, Runtime, Settings};
 
 use crate::assemble::assemble;
-use crate::check::check;
+use crate::check::{Machine, check};
 use crate::disk::{Disk, NoDisk};
 use crate::document::{Node, SyntaxError, parse_file};
 use crate::layers::{Flag, lay_environment, lay_flags};
@@ -16,6 +16,7 @@ use crate::problem::{Place, Problem, Problems, Severity};
 use crate::read::Reader;
 use crate::source::Source;
 use crate::syntax;
+use crate::units::format_duration;
 
 /// All sources of settings. May hold secrets, so it has no `Debug`.
 pub struct LoadRequest {
@@ -81,7 +82,8 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     let mut reader = request.reader(notes);
     let root = reader.read(&tree);
     let Reader { mut notes, written, .. } = reader;
-    check(&root, request.env.get("PATH").map(String::as_str), &*request.disk, &mut notes);
+    let env_path = request.env.get("PATH").map(String::as_str);
+    check(&root, Machine { env_path, disk: &*request.disk }, &mut notes);
 
     let settings = assemble(&root, &request.env, request.state.path.clone());
     let has_errors = notes.has_errors();
@@ -91,27 +93,64 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
         return Err(Problems { problems });
     };
     let mut origins = Origins::new(written, source.as_ref());
-    let mut changes = BTreeMap::new();
-    for server in &settings.servers {
-        // The default of `min` gives way to a small `max`.
-        let key = format!("servers.{}.pool.min", server.name);
-        changes.insert(key, Some(server.pool.instances_min.into()));
-        match &server.runtime {
-            // The key means nothing there.
-            Runtime::Process(_) => {
-                changes.insert(format!("servers.{}.http_proxy", server.name), None);
-            }
-            Runtime::Remote(RemoteSpec { proxy: Some(proxy), .. }) => {
-                let key = format!("servers.{}.proxy", server.name);
-                let origin = Origin::Environment { variable: proxy.variable.clone() };
-                origins.push(&key, proxy.url.clone().into(), origin);
-            }
-            Runtime::Remote(_) => {}
-        }
-    }
-    origins.change(&changes);
+    in_force(&settings, &mut origins);
     origins.push("state", request.state.path.to_string_lossy().into(), request.state.origin);
     Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
+}
+
+/// Corrects the values that follow from others: defaults that give way, and keys that mean nothing.
+fn in_force(settings: &Settings, origins: &mut Origins) {
+    let mut changes = BTreeMap::new();
+    for server in &settings.servers {
+        let path = format!("servers.{}", server.name);
+        // The default of `min` gives way to a small `max`.
+        changes.insert(format!("{path}.pool.min"), Some(server.pool.instances_min.into()));
+        probe_in_force(&format!("{path}.probe"), server.probe.as_ref(), &mut changes);
+        match &server.runtime {
+            Runtime::Process(_) => {
+                changes.insert(format!("{path}.http_proxy"), None);
+            }
+            Runtime::Remote(RemoteSpec { proxy, .. }) => {
+                for key in ["restart", "stop_signal", "stop_timeout"] {
+                    changes.insert(format!("{path}.{key}"), None);
+                }
+                if let Some(proxy) = proxy {
+                    let origin = Origin::Environment { variable: proxy.variable.clone() };
+                    origins.push(&format!("{path}.proxy"), proxy.url.clone().into(), origin);
+                }
+            }
+        }
+    }
+    for service in &settings.services {
+        let path = format!("services.{}", service.name);
+        let restart = serde_json::to_value(service.restart).ok();
+        changes.insert(format!("{path}.restart"), restart);
+        probe_in_force(&format!("{path}.probe"), service.probe.as_ref(), &mut changes);
+    }
+    for external in &settings.externals {
+        let path = format!("externals.{}", external.name);
+        probe_in_force(&path, Some(&external.probe), &mut changes);
+    }
+    origins.change(&changes);
+}
+
+/// Takes out the keys of other checks, which have defaults.
+fn probe_in_force(
+    path: &str,
+    probe: Option<&ProbeSpec>,
+    changes: &mut BTreeMap<String, Option<serde_json::Value>>,
+) {
+    let Some(probe) = probe else { return };
+    let is_tool = matches!(probe.check, ProbeCheck::Tool(_));
+    if is_tool {
+        let timeout = format_duration(probe.timeout);
+        changes.insert(format!("{path}.timeout"), Some(timeout.into()));
+    } else {
+        changes.insert(format!("{path}.args"), None);
+    }
+    if !matches!(probe.check, ProbeCheck::Postgres(_)) {
+        changes.insert(format!("{path}.query"), None);
+    }
 }
 
 /// The problems of a text that is no TOML, with those found before the first syntax error. After it

@@ -19,6 +19,8 @@ pub(crate) struct Draft {
     key: String,
     message: String,
     help: Option<String>,
+    /// Another place that the problem is about, named at the end of the help.
+    other: Option<At>,
 }
 
 // === impl Notes ===
@@ -40,6 +42,7 @@ impl Notes {
             key: key.to_owned(),
             message,
             help: None,
+            other: None,
         });
         &mut self.drafts[index]
     }
@@ -80,7 +83,12 @@ impl Notes {
                 place: place(&draft.at),
                 key: draft.key,
                 message: draft.message,
-                help: draft.help,
+                help: match (draft.help, draft.other) {
+                    (Some(help), Some(other)) => {
+                        Some(format!("{help}; the other: {}", place(&other)))
+                    }
+                    (help, _) => help,
+                },
             })
             .chain(more)
             .collect()
@@ -93,5 +101,10 @@ impl Draft {
     pub(crate) fn help(&mut self, help: impl Into<Option<String>>) -> &mut Self {
         self.help = help.into();
         self
+    }
+
+    /// Names another place that the problem is about.
+    pub(crate) fn other_at(&mut self, at: &At) {
+        self.other = Some(at.clone());
     }
 }

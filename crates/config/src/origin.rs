@@ -95,7 +95,8 @@ impl Written {
             // Either `env` or `headers` is always empty: the one of the other kind of server.
             Typed::Secrets { .. } if !node.at.is_written() => return,
             Typed::Secrets { .. } => serde_json::json!({}),
-            Typed::Secret => "***".into(),
+            Typed::Secret(_) => "***".into(),
+            Typed::Expected(members) => expected_json(members),
             Typed::Bool(truth) => (*truth).into(),
             Typed::Word(word) => (*word).into(),
             Typed::Duration(duration) => format_duration(*duration).into(),
@@ -111,6 +112,16 @@ impl Written {
         };
         all.push(Self { key: path.to_owned(), value, at: node.at.clone() });
     }
+}
+
+/// Members and their allowed values, as they would be written.
+fn expected_json(members: &[(String, Vec<String>)]) -> serde_json::Value {
+    let value = |text: &String| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
+    let values = |texts: &[String]| match texts {
+        [one] => value(one),
+        several => several.iter().map(value).collect(),
+    };
+    members.iter().map(|(path, texts)| (path.clone(), values(texts))).collect()
 }
 
 // === impl Origins ===

@@ -16,6 +16,7 @@ use crate::typed::{Named, Root, Table, Typed};
 
 mod addresses;
 mod lists;
+mod members;
 mod texts;
 mod unknown;
 mod values;
@@ -57,6 +58,7 @@ impl Reader<'_> {
             gateway,
             servers: self.named("servers", find("servers")),
             endpoints: self.named("endpoints", find("endpoints")),
+            services: self.named("services", find("services")),
             volumes: self.named("volumes", find("volumes")),
             externals: self.named("externals", find("externals")),
             notify: self.listed("notify", find("notify")),

@@ -124,6 +124,10 @@ fn kind_text(kind: &Kind) -> String {
             format!("URL, {}; no password in it, `secret:` allowed", schemes.join(" or "))
         }
         Kind::SecretUrl(schemes) => format!("URL, {}; `secret:` allowed", schemes.join(" or ")),
+        Kind::Text => "text".to_owned(),
+        Kind::Signal => "signal".to_owned(),
+        Kind::Args => "table, or JSON as text".to_owned(),
+        Kind::Expected => "table of values and lists of values".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Command => "list of strings, at least one".to_owned(),
         Kind::List(Item::Host) => "list of hosts".to_owned(),
@@ -131,6 +135,8 @@ fn kind_text(kind: &Kind) -> String {
         Kind::List(Item::Network) => "list of IP addresses and ranges".to_owned(),
         Kind::List(Item::Server) => "list of servers".to_owned(),
         Kind::List(Item::Need) => "list of needs".to_owned(),
+        Kind::List(Item::PagePath) => "list of paths".to_owned(),
+        Kind::List(Item::Method) => "list of methods".to_owned(),
         Kind::List(Item::Word(_)) => "list of words".to_owned(),
         Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),
         Kind::Secrets(Map::Headers) => "table of headers; `secret:` allowed".to_owned(),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::document::declared_json;
-use crate::keys::{Item, Key, Kind, Section, TOP_LEVEL, Word};
+use crate::keys::{Item, Key, Kind, METHODS_KNOWN, Section, TOP_LEVEL, Word};
 
 /// Pattern of a text with a variable, which may be anything once expanded.
 const EXPANDED: &str = r"\$\{";
@@ -77,6 +77,15 @@ fn value(kind: &Kind) -> Value {
             text_like(&format!("(({})://.*|secret:.*|.*\\$.*)?", schemes.join("|")))
         }
         Kind::SecretUrl(schemes) => text_like(&format!("({})://.*|secret:.*", schemes.join("|"))),
+        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Signal => text_like("([Ss][Ii][Gg])?[A-Za-z]+[12]?"),
+        Kind::Args => json!({ "type": ["object", "string"] }),
+        Kind::Expected => {
+            let scalar = json!({ "type": ["string", "number", "boolean"] });
+            let several = json!({ "type": "array", "items": scalar, "minItems": 1 });
+            let member = json!({ "anyOf": [scalar, several, { "type": "object" }] });
+            json!({ "type": "object", "additionalProperties": member, "minProperties": 1 })
+        }
         Kind::Path => json!({ "type": "string", "minLength": 1 }),
         Kind::Command => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Kind::List(item) => list(*item),
@@ -96,13 +105,15 @@ fn choice(words: &[Word]) -> Value {
 
 fn list(item: Item) -> Value {
     let items = match item {
-        Item::Need => text_like("(server|volume|external):.+"),
+        Item::Need => text_like("(server|service|volume|external):.+"),
         Item::Origin => text_like("[a-z][a-z0-9+.-]*://.+"),
         Item::Network => text_like("[0-9a-fA-F.:]+(/[0-9]{1,3})?"),
+        Item::PagePath => text_like(r"/[^?#%\\\s]*"),
+        Item::Method => json!({ "enum": METHODS_KNOWN }),
         Item::Word(words) => choice(words),
         Item::Host | Item::Server => json!({ "type": "string", "minLength": 1 }),
     };
-    let least = usize::from(matches!(item, Item::Server));
+    let least = usize::from(matches!(item, Item::Server | Item::PagePath | Item::Method));
     json!({ "type": "array", "items": items, "minItems": least, "uniqueItems": true })
 }
 

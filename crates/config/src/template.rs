@@ -18,6 +18,9 @@ const HEAD: &str = "\
 pub fn template() -> String {
     let mut text = HEAD.to_owned();
     for top in &TOP_LEVEL {
+        if !top.is_started_with {
+            continue;
+        }
         text.push('\n');
         if top.named || top.listed {
             named(&mut text, top.section);
@@ -27,6 +30,10 @@ pub fn template() -> String {
             top.section.keys.iter().for_each(|key| setting(&mut text, key));
         }
     }
+    let others = TOP_LEVEL.iter().filter(|top| !top.is_started_with);
+    let titles: Vec<_> = others.map(|top| format!("[{}]", top.section.title)).collect();
+    text.push('\n');
+    prose(&mut text, &format!("Further tables, in docs/configuration.md: {}.", titles.join(", ")));
     text
 }
 

@@ -15,6 +15,7 @@ pub(crate) struct Root {
     pub(crate) gateway: Table,
     pub(crate) servers: Vec<Named>,
     pub(crate) endpoints: Vec<Named>,
+    pub(crate) services: Vec<Named>,
     pub(crate) volumes: Vec<Named>,
     pub(crate) externals: Vec<Named>,
     /// Named by their places in the list.
@@ -67,8 +68,9 @@ pub(crate) enum Typed {
     },
     Path(PathBuf),
     List(Vec<Placed>),
-    /// A secret that was checked; nothing in the settings takes one outside of a table yet.
-    Secret,
+    Secret(Redacted<String>),
+    /// Members of a JSON object, by their path with dots, and the JSON texts that each may be.
+    Expected(Vec<(String, Vec<String>)>),
     Secrets {
         values: BTreeMap<String, Redacted<String>>,
         /// The keys whose values are `secret:` references.
@@ -99,6 +101,11 @@ impl std::fmt::Display for ListenAddress {
 impl Table {
     pub(crate) fn insert(&mut self, key: &'static str, at: At, typed: Option<Typed>) {
         self.slots.insert(key, Slot { at, typed });
+    }
+
+    /// Whether the section has this key.
+    pub(crate) fn declares(&self, key: &str) -> bool {
+        self.slots.contains_key(key)
     }
 
     /// Whether the key is written, validly or not.
@@ -153,6 +160,14 @@ impl Table {
             Typed::KeyedUrl { url, written } => Some((url, written)),
             _ => None,
         }
+    }
+
+    pub(crate) fn secret(&self, key: &str) -> Option<&Redacted<String>> {
+        if let Typed::Secret(secret) = self.typed(key)? { Some(secret) } else { None }
+    }
+
+    pub(crate) fn expected(&self, key: &str) -> &[(String, Vec<String>)] {
+        if let Some(Typed::Expected(members)) = self.typed(key) { members } else { &[] }
     }
 
     pub(crate) fn path(&self, key: &str) -> Option<&Path> {

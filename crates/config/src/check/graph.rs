@@ -1,104 +1,220 @@
-//! Checks the needs of servers: each must exist, and there must be no cycle.
+//! Checks the needs of servers and services: each must exist, and there must be no cycle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
+
+use mainstay_model::NodeKind;
 
 use super::groups::suggest;
+use crate::nearest::did_you_mean;
 use crate::notes::Notes;
 use crate::problem::quoted;
 use crate::typed::{Named, Placed, Root};
 
-/// The servers that each server needs, with the place of each need in the file.
-type Needs<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Placed)>>;
+/// Names are only suggested for so many needs, since each is compared with all names.
+const SUGGESTED_MAX: usize = 50;
+
+/// A server or a service, and what it needs of these.
+struct Node<'a> {
+    named: &'a Named,
+    /// As needs name it: `service:database`.
+    written: String,
+    needs: Vec<Edge<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Edge<'a> {
+    to: usize,
+    need: &'a Placed,
+}
+
+/// What exists, by kind and name.
+struct Known<'a> {
+    names: HashSet<(NodeKind, &'a str)>,
+    kinds: HashMap<&'a str, NodeKind>,
+}
 
 pub(super) fn check(root: &Root, notes: &mut Notes) {
-    let mut graph = Needs::new();
-    for server in &root.servers {
-        let needs = graph.entry(&server.name).or_default();
-        for need in server.table.list("needs") {
-            let Some((kind, name)) = need.text.split_once(':') else { continue };
-            let (known, noun) = match kind {
-                "server" => (&root.servers, "servers"),
-                "volume" => (&root.volumes, "volumes"),
-                _ => (&root.externals, "externals"),
-            };
-            if !known.iter().any(|one| one.name == name) {
-                notes
-                    .error(
-                        &need.at,
-                        &format!("{}.needs", server.path),
-                        format!("there is no {kind} {}", quoted(name)),
-                    )
-                    .help(suggest(name, known.iter().map(|one: &Named| &*one.name), noun));
-            } else if kind == "server" {
-                needs.push((name, need));
+    let known = Known::new(root);
+    let mut nodes: Vec<Node<'_>> = Vec::new();
+    let mut places: HashMap<(NodeKind, &str), usize> = HashMap::new();
+    for kind in [NodeKind::Server, NodeKind::Service] {
+        for named in all(root, kind) {
+            places.insert((kind, &named.name), nodes.len());
+            let written = format!("{}:{}", kind.as_str(), named.name);
+            nodes.push(Node { named, written, needs: Vec::new() });
+        }
+    }
+    let mut unknown = 0;
+    for node in &mut nodes {
+        for need in node.named.table.list("needs") {
+            let Some((kind, name)) = parts(&need.text) else { continue };
+            if !known.names.contains(&(kind, name)) {
+                unknown += 1;
+                note_unknown(root, &known, node, need, unknown <= SUGGESTED_MAX, notes);
+            } else if need.text == node.written {
+                let message = format!("{} `{name}` needs itself", kind.as_str());
+                notes.error(&need.at, &format!("{}.needs", node.named.path), message);
+            } else if let Some(to) = places.get(&(kind, name)) {
+                node.needs.push(Edge { to: *to, need });
             }
         }
     }
-    cycles(graph, notes);
+    for cycle in cycles(&nodes) {
+        note_cycle(&nodes, &cycle, notes);
+    }
 }
 
-/// Finds cycles: removes servers without needs until none is left to remove. The remaining ones
-/// lead into a cycle.
-fn cycles(mut graph: Needs<'_>, notes: &mut Notes) {
-    loop {
-        prune(&mut graph);
-        let Some(start) = graph.keys().next().copied() else { return };
-        let mut way: Vec<&str> = Vec::new();
-        let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+fn all(root: &Root, kind: NodeKind) -> &[Named] {
+    match kind {
+        NodeKind::Server => &root.servers,
+        NodeKind::Service => &root.services,
+        NodeKind::Volume => &root.volumes,
+        NodeKind::External => &root.externals,
+    }
+}
+
+fn parts(need: &str) -> Option<(NodeKind, &str)> {
+    let (kind, name) = need.split_once(':')?;
+    Some((NodeKind::from_word(kind)?, name))
+}
+
+fn note_unknown(
+    root: &Root,
+    known: &Known<'_>,
+    node: &Node<'_>,
+    need: &Placed,
+    suggests: bool,
+    notes: &mut Notes,
+) {
+    let Some((kind, name)) = parts(&need.text) else { return };
+    let message = format!("there is no {} {}", kind.as_str(), quoted(name));
+    let help = match known.kinds.get(name) {
+        Some(other) => Some(format!("did you mean \"{}:{name}\"?", other.as_str())),
+        None if !suggests => None,
+        None => {
+            let of_kind = all(root, kind).iter().map(|one| &*one.name);
+            let others = NodeKind::ALL.into_iter().filter(|other| *other != kind);
+            let near_other = others
+                .filter(|_| did_you_mean(name, of_kind.clone()).is_none())
+                .find_map(|other| {
+                    let names = all(root, other).iter().map(|one| &*one.name);
+                    let near = crate::nearest::nearest(name, names)?;
+                    Some(format!("did you mean \"{}:{near}\"?", other.as_str()))
+                });
+            let noun = format!("{}s", kind.as_str());
+            near_other.or_else(|| Some(suggest(name, of_kind, &noun)))
+        }
+    };
+    notes.error(&need.at, &format!("{}.needs", node.named.path), message).help(help);
+}
+
+/// One cycle of each set of nodes that need each other, as the nodes on its way. Takes time in proportion to
+/// nodes and needs.
+fn cycles(nodes: &[Node<'_>]) -> Vec<Vec<usize>> {
+    let component = components(nodes);
+    let is_inside = |from: usize, edge: &&Edge<'_>| component[edge.to] == component[from];
+    let mut is_told = vec![false; nodes.len()];
+    let mut found = Vec::new();
+    for start in 0..nodes.len() {
+        if is_told[component[start]]
+            || !nodes[start].needs.iter().any(|edge| is_inside(start, &edge))
+        {
+            continue;
+        }
+        is_told[component[start]] = true;
+        let mut way: Vec<usize> = Vec::new();
+        let mut steps: HashMap<usize, usize> = HashMap::new();
         let mut at = start;
-        while !steps.contains_key(at) {
+        while !steps.contains_key(&at) {
             steps.insert(at, way.len());
             way.push(at);
-            // After pruning each need of a server that is left is left too, and there is one.
-            at = graph[at][0].0;
+            // Each node of such a set needs another one of it.
+            let Some(edge) = nodes[at].needs.iter().find(|edge| is_inside(at, edge)) else { break };
+            at = edge.to;
         }
-        let cycle = &way[steps[at]..];
-        note_cycle(cycle, &graph, notes);
-        for name in cycle {
-            graph.remove(name);
-        }
+        let begin = steps.get(&at).copied().unwrap_or_default();
+        let mut cycle = way.split_off(begin);
+        // It is told from the need that comes first in the file.
+        let first = (0..cycle.len())
+            .min_by_key(|step| edge_on(nodes, &cycle, *step).map(|edge| edge.need.at.rank()));
+        cycle.rotate_left(first.unwrap_or_default());
+        found.push(cycle);
     }
+    found
 }
 
-fn prune(graph: &mut Needs<'_>) {
-    let mut needed_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let left: BTreeSet<_> = graph.keys().copied().collect();
-    for (name, needs) in graph.iter_mut() {
-        needs.retain(|(need, _)| left.contains(need));
-        for (need, _) in needs {
-            needed_by.entry(need).or_default().push(name);
+/// The need that leads from one step of a cycle to the next.
+fn edge_on<'a>(nodes: &'a [Node<'a>], cycle: &[usize], step: usize) -> Option<&'a Edge<'a>> {
+    let next = cycle[(step + 1) % cycle.len()];
+    nodes[cycle[step]].needs.iter().find(|edge| edge.to == next)
+}
+
+fn note_cycle(nodes: &[Node<'_>], cycle: &[usize], notes: &mut Notes) {
+    let Some(edge) = edge_on(nodes, cycle, 0) else { return };
+    let names = cycle.iter().chain(cycle.first()).map(|node| format!("`{}`", nodes[*node].written));
+    let way = names.collect::<Vec<_>>().join(" needs ");
+    let key = format!("{}.needs", nodes[cycle[0]].named.path);
+    notes
+        .error(&edge.need.at, &key, format!("circular dependency: {way}"))
+        .help("none of them could start first; remove one of these needs".to_owned());
+}
+
+/// For each node the number of the set of nodes that it is in: those that lead to each other. Tarjan's
+/// algorithm, without recursion, so that a long chain of needs is no trouble.
+fn components(nodes: &[Node<'_>]) -> Vec<usize> {
+    const NEW: usize = usize::MAX;
+    let mut order = vec![NEW; nodes.len()];
+    let mut lowest = vec![NEW; nodes.len()];
+    let mut component = vec![NEW; nodes.len()];
+    let (mut open, mut visits, mut begun, mut ended) = (Vec::new(), Vec::new(), 0, 0);
+    for start in 0..nodes.len() {
+        if order[start] != NEW {
+            continue;
         }
-    }
-    let mut done: Vec<&str> =
-        graph.iter().filter(|(_, needs)| needs.is_empty()).map(|(name, _)| *name).collect();
-    while let Some(name) = done.pop() {
-        graph.remove(name);
-        for waiting in needed_by.remove(name).unwrap_or_default() {
-            if let Some(needs) = graph.get_mut(waiting) {
-                needs.retain(|(need, _)| *need != name);
-                if needs.is_empty() {
-                    done.push(waiting);
+        visits.push((start, 0));
+        while let Some((node, next)) = visits.pop() {
+            if next == 0 {
+                order[node] = begun;
+                lowest[node] = begun;
+                begun += 1;
+                open.push(node);
+            }
+            if let Some(edge) = nodes[node].needs.get(next) {
+                visits.push((node, next + 1));
+                if order[edge.to] == NEW {
+                    visits.push((edge.to, 0));
+                } else if component[edge.to] == NEW {
+                    lowest[node] = lowest[node].min(order[edge.to]);
                 }
+                continue;
+            }
+            if lowest[node] == order[node] {
+                while let Some(member) = open.pop() {
+                    component[member] = ended;
+                    if member == node {
+                        break;
+                    }
+                }
+                ended += 1;
+            }
+            if let Some((above, _)) = visits.last() {
+                lowest[*above] = lowest[*above].min(lowest[node]);
             }
         }
     }
+    component
 }
 
-fn note_cycle(cycle: &[&str], graph: &Needs<'_>, notes: &mut Notes) {
-    let first = cycle[0];
-    let key = format!("servers.{first}.needs");
-    let at = &graph[first][0].1.at;
-    if cycle.len() == 1 {
-        notes.error(at, &key, format!("server `{first}` needs itself"));
-        return;
+// === impl Known ===
+
+impl<'a> Known<'a> {
+    fn new(root: &'a Root) -> Self {
+        let kinds = NodeKind::ALL.into_iter();
+        let of_kind = |kind| all(root, kind).iter().map(move |one| (kind, one.name.as_str()));
+        let names: Vec<_> = kinds.flat_map(of_kind).collect();
+        Self {
+            kinds: names.iter().map(|(kind, name)| (*name, *kind)).collect(),
+            names: names.into_iter().collect(),
+        }
     }
-    let way = cycle
-        .iter()
-        .chain([&first])
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(" needs ");
-    notes
-        .error(at, &key, format!("circular dependency between servers: {way}"))
-        .help("none of them could start first; remove one of these needs".to_owned());
 }

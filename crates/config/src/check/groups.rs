@@ -1,4 +1,4 @@
-//! The namespace that servers and endpoints share, and the servers of an endpoint.
+//! The servers of an endpoint.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,6 @@ use crate::typed::{Named, Root};
 pub(super) fn check(root: &Root, notes: &mut Notes) {
     let servers: BTreeSet<&str> = root.servers.iter().map(|server| &*server.name).collect();
     for endpoint in &root.endpoints {
-        if servers.contains(&*endpoint.name) {
-            let message = format!("the name `{}` is taken by a server", endpoint.name);
-            notes.error(&endpoint.at, &endpoint.path, message).help(
-                "servers and endpoints share one namespace: both are served at /mcp/NAME"
-                    .to_owned(),
-            );
-        }
         members(endpoint, &servers, notes);
     }
 }

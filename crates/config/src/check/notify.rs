@@ -1,17 +1,17 @@
 //! Checks who is told of changes.
 
+use super::Machine;
 use super::exactly_one::exactly_one;
-use super::servers::missing_program;
-use crate::disk::Disk;
+use super::programs::Program;
 use crate::nearest::did_you_mean;
 use crate::notes::Notes;
 use crate::problem::quoted;
 use crate::typed::Root;
 
-pub(super) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes: &mut Notes) {
+pub(super) fn check(root: &Root, machine: Machine<'_>, notes: &mut Notes) {
     for one in &root.notify {
         exactly_one(one, "notification", &["command", "url"], notes);
-        missing_program(one, "nobody is told this way", env_path, disk, notes);
+        Program::of(one, "nobody is told this way").missing(machine, notes);
         for (key, needs) in [("env", "command"), ("headers", "url")] {
             if one.table.is_written(key) && !one.table.is_written(needs) {
                 let message = format!("`{key}` has no effect without `{needs}`");
@@ -24,12 +24,14 @@ pub(super) fn check(root: &Root, env_path: Option<&str>, disk: &dyn Disk, notes:
                 notes.error(one.table.at(key), &format!("{}.{key}", one.path), message);
             }
         }
-        let known = root.servers.iter().map(|server| server.name.as_str());
+        let told = root.servers.iter().chain(&root.services).chain(&root.externals);
+        let known = told.map(|one| one.name.as_str());
         for server in one.table.list("servers") {
             if known.clone().any(|name| name == server.text) {
                 continue;
             }
-            let message = format!("there is no server {}", quoted(&server.text));
+            let message =
+                format!("there is no server, service or external {}", quoted(&server.text));
             let help = did_you_mean(&server.text, known.clone());
             notes.error(&server.at, &format!("{}.servers", one.path), message).help(help);
         }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::settings::{
-    EndpointSpec, GatewaySettings, Limits, PoolSpec, ProcessSpec, RemoteSpec, Runtime, ServerSpec,
+    EndpointSpec, ExternalSpec, GatewaySettings, Limits, PoolSpec, ProcessSpec, RemoteSpec,
+    Runtime, ServerSpec, ServiceSpec, VolumeSpec,
 };
 use mainstay_model::{Name, Redacted};
 
@@ -103,15 +104,7 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
 fn runtime(old: &Runtime, new: &Runtime) -> Differing {
     let mut differing = Differing::default();
     match (old, new) {
-        (Runtime::Process(old), Runtime::Process(new)) => {
-            let ProcessSpec { command, env, masked: _, cwd, user, group, files_max } = new;
-            differing.restart("command", old.command != *command);
-            differing.restart("cwd", old.cwd != *cwd);
-            differing.restart("user", old.user != *user);
-            differing.restart("group", old.group != *group);
-            differing.restart("limits.files", old.files_max != *files_max);
-            differing.values("env", &old.env, env);
-        }
+        (Runtime::Process(old), Runtime::Process(new)) => return process(old, new),
         (Runtime::Remote(old), Runtime::Remote(RemoteSpec { url, written: _, headers, proxy })) => {
             differing.restart("url", old.url != *url);
             differing.restart("http_proxy", old.proxy != *proxy);
@@ -122,6 +115,64 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
             differing.restart("url", true);
         }
     }
+    differing
+}
+
+fn process(old: &ProcessSpec, new: &ProcessSpec) -> Differing {
+    let ProcessSpec { command, env, masked: _, cwd, user, group, files_max } = new;
+    let mut differing = Differing::default();
+    differing.restart("command", old.command != *command);
+    differing.restart("cwd", old.cwd != *cwd);
+    differing.restart("user", old.user != *user);
+    differing.restart("group", old.group != *group);
+    differing.restart("limits.files", old.files_max != *files_max);
+    differing.values("env", &old.env, env);
+    differing
+}
+
+pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> Differing {
+    let ServiceSpec {
+        name: _,
+        process: started_as,
+        kind,
+        required,
+        needs,
+        on_lost_need,
+        restart,
+        start_deadline,
+        stop,
+        probe,
+        pages,
+        lacks,
+    } = new;
+    let mut differing = process(&old.process, started_as);
+    differing.restart("missing values", old.lacks != *lacks);
+    // What runs all the time and what ends are started for different reasons.
+    differing.restart("kind", old.kind != *kind);
+    differing.in_place("required", old.required != *required);
+    differing.in_place("needs", old.needs != *needs);
+    differing.in_place("on_lost_need", old.on_lost_need != *on_lost_need);
+    differing.in_place("restart", old.restart != *restart);
+    differing.in_place("start_timeout", old.start_deadline != *start_deadline);
+    differing.in_place("stop_signal", old.stop.signal != stop.signal);
+    differing.in_place("stop_timeout", old.stop.timeout != stop.timeout);
+    differing.in_place("probe", old.probe != *probe);
+    differing.in_place("pages", old.pages != *pages);
+    differing
+}
+
+pub(super) fn volume(old: &VolumeSpec, new: &VolumeSpec) -> Differing {
+    let VolumeSpec { name: _, path } = new;
+    let mut differing = Differing::default();
+    differing.in_place("path", old.path != *path);
+    differing
+}
+
+pub(super) fn external(old: &ExternalSpec, new: &ExternalSpec) -> Differing {
+    let ExternalSpec { name: _, probe, lacks } = new;
+    let mut differing = Differing::default();
+    differing.in_place("probe", old.probe != *probe);
+    differing.in_place("missing values", old.lacks != *lacks);
     differing
 }
 

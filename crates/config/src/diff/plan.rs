@@ -14,11 +14,14 @@ pub struct Plan {
     pub order: Option<Vec<Name>>,
     /// Groups of servers. The address of a single server comes and goes with the server.
     pub endpoints: Vec<Change>,
+    pub services: Vec<Change>,
+    pub volumes: Vec<Change>,
+    pub externals: Vec<Change>,
     /// Settings of the daemon itself.
     pub gateway: Vec<SettingChange>,
 }
 
-/// A server or endpoint that differs.
+/// A server, endpoint, service, volume or external that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     pub name: Name,
@@ -45,7 +48,7 @@ pub enum ChangeKind {
 pub enum Effect {
     /// Nothing is restarted.
     InPlace,
-    /// Every instance of the server is restarted.
+    /// The service, or every instance of the server, is restarted.
     Restart,
 }
 
@@ -62,8 +65,9 @@ pub struct SettingChange {
 impl Plan {
     /// Whether the two configurations say the same.
     pub fn is_empty(&self) -> bool {
-        let Self { servers, order, endpoints, gateway } = self;
-        servers.is_empty() && order.is_none() && endpoints.is_empty() && gateway.is_empty()
+        let Self { servers, order, endpoints, services, volumes, externals, gateway } = self;
+        let named = [servers, endpoints, services, volumes, externals];
+        named.iter().all(|changes| changes.is_empty()) && order.is_none() && gateway.is_empty()
     }
 
     /// The settings that only a restart of the daemon brings into force.

@@ -19,8 +19,14 @@ impl fmt::Display for Plan {
             let names: Vec<_> = order.iter().map(Name::as_str).collect();
             writeln!(f, "~ the order of servers: {}", names.join(", "))?;
         }
-        for change in &self.endpoints {
-            line(f, "endpoint", change)?;
+        let named = [
+            ("endpoint", &self.endpoints),
+            ("service", &self.services),
+            ("volume", &self.volumes),
+            ("external", &self.externals),
+        ];
+        for (what, changes) in named {
+            changes.iter().try_for_each(|change| line(f, what, change))?;
         }
         for SettingChange { key, needs_daemon_restart } in &self.gateway {
             let what = if *needs_daemon_restart {

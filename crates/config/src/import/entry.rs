@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
     pub(super) fn scalar(&self, node: &Node) -> Option<String> {
         match (&node.value, &node.at) {
             (Value::Text(text), _) => Some(text.clone()),
-            (Value::Integer(_) | Value::Float | Value::Bool(_), At::File(span)) => {
+            (Value::Integer(_) | Value::Float(_) | Value::Bool(_), At::File(span)) => {
                 self.cx.file.text.get(span.clone()).map(|text| text.trim().to_owned())
             }
             _ => None,

@@ -65,5 +65,9 @@ pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
 /// Parses a number; the digits of fractions are not kept.
 pub(super) fn number_value(text: &str) -> Value {
     let is_whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if is_whole { Value::Integer(text.parse().ok()) } else { Value::Float }
+    if is_whole {
+        Value::Integer(text.parse().ok())
+    } else {
+        Value::Float(text.parse().unwrap_or(f64::NAN))
+    }
 }

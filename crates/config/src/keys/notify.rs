@@ -58,7 +58,7 @@ static KEYS: [Key; 7] = [
         "servers",
         Kind::List(Item::Server),
         "['files']",
-        "The servers that are meant. Unset: all servers.",
+        "The servers that are meant; services and externals can be named, too. Unset: all of them.",
     ),
     Key::new(
         "timeout",

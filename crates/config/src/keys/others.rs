@@ -2,8 +2,8 @@ use super::{Item, Key, Kind, Section, Word};
 
 pub(crate) static ENDPOINT: Section = Section {
     title: "endpoints.NAME",
-    doc: "A named group of servers, served at `/mcp/NAME`. Endpoints and servers share \
-         one namespace.",
+    doc: "A named group of servers, served at `/mcp/NAME`. Endpoints, servers, services, \
+          volumes and externals share one namespace.",
     keys: &[
         Key::new(
             "servers",
@@ -56,7 +56,7 @@ pub(super) static NAMES: [Word; 3] = [
 pub(crate) static VOLUME: Section = Section {
     title: "volumes.NAME",
     doc: "A path with data that servers read or write. This version validates the settings, but \
-          does not monitor volumes.",
+          does not watch volumes: a need of one holds nobody up.",
     keys: &[
         Key::new("path", Kind::Path, "'/mnt/archive'", "The path of the data."),
         Key::new(
@@ -64,35 +64,6 @@ pub(crate) static VOLUME: Section = Section {
             Kind::Path,
             "'/var/cache/archive'",
             "The path to use while `path` is unavailable.",
-        ),
-    ],
-    example: "",
-};
-
-pub(crate) static EXTERNAL: Section = Section {
-    title: "externals.NAME",
-    doc: "A dependency of servers that Mainstay does not run. Exactly one key sets how to check \
-          its health. This version validates the settings, but does not probe externals.",
-    keys: &[
-        Key::new(
-            "http",
-            Kind::Url(&["http", "https"]),
-            "'http://127.0.0.1:9200/health'",
-            "Healthy if a GET returns status 200.",
-        ),
-        Key::new("tcp", Kind::HostPort, "'127.0.0.1:5432'", "Healthy if it accepts a connection."),
-        Key::new("command", Kind::Command, "['pg_isready']", "Healthy if it exits with code 0."),
-        Key::new(
-            "redis",
-            Kind::SecretUrl(&["redis", "rediss"]),
-            "'redis://127.0.0.1:6379'",
-            "Healthy if it answers PING. The value is never shown.",
-        ),
-        Key::new(
-            "postgres",
-            Kind::SecretUrl(&["postgres", "postgresql"]),
-            "'secret:env:DATABASE_URL'",
-            "Healthy if it answers a query. The value is never shown.",
         ),
     ],
     example: "",

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::pages::SERVER_PAGES;
+use super::probes::SERVER_PROBE;
 use super::{DAY, HOUR, Item, Key, Kind, Map, SECOND, Section, Word};
 
 pub(crate) static SERVER: Section = Section {
@@ -11,7 +13,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 20] = [
+static KEYS: [Key; 26] = [
     Key::new(
         "command",
         Kind::Command,
@@ -116,18 +118,30 @@ static KEYS: [Key; 20] = [
     Key::new(
         "needs",
         Kind::List(Item::Need),
-        "['server:database', 'volume:archive']",
-        "What must be healthy before the server starts: `server:NAME`, `volume:NAME` or \
-         `external:NAME`.",
+        "['service:database', 'server:search', 'volume:archive']",
+        "What must be ready before the server starts: `server:NAME`, `service:NAME`, `volume:NAME` or \
+         `external:NAME`. It starts within a second after the last of them became ready; what needs nothing \
+         starts at once. Volumes are not watched by this version and hold nobody up.",
     )
     .or("[]"),
+    ON_LOST_NEED,
+    Key::new(
+        "restart",
+        RESTART,
+        "'on-failure'",
+        "When an instance is started again after its process ended.",
+    )
+    .or("'always'"),
     Key::new(
         "start_timeout",
-        Kind::Duration { min: Duration::from_millis(100), max: HOUR },
+        START_TIMEOUT,
         "'30s'",
-        "The time limit for one start: process, handshake and first lists.",
+        "The time limit for one start: process, handshake, first lists and probe. A server that does not become \
+         ready in time is started up to three times.",
     )
     .or("'2m'"),
+    STOP_SIGNAL,
+    STOP_TIMEOUT,
     Key::new(
         "fetch_timeout",
         Kind::Duration { min: SECOND, max: HOUR },
@@ -143,6 +157,62 @@ static KEYS: [Key; 20] = [
         "{ min = 2, max = 20 }",
         "The number of instances to keep.",
     ),
+    Key::new(
+        "probe",
+        Kind::Table(&SERVER_PROBE),
+        "{ tool = 'health_check' }",
+        "What must pass beside the handshake and the lists before the server is ready.",
+    ),
+    Key::new(
+        "pages",
+        Kind::Table(&SERVER_PAGES),
+        "{ target = 'http://127.0.0.1:9100', paths = ['/web-ui/*'] }",
+        "Pages that clients reach at `/pages/NAME/…`.",
+    ),
+];
+
+pub(super) const ON_LOST_NEED: Key = Key::new(
+    "on_lost_need",
+    Kind::Choice(&LOST_NEED),
+    "'stop'",
+    "What happens to it when it runs and something in `needs` is no longer ready.",
+)
+.or("'keep'");
+
+pub(super) const STOP_SIGNAL: Key = Key::new(
+    "stop_signal",
+    Kind::Signal,
+    "'INT'",
+    "The signal that asks its process to end: TERM, INT, QUIT, HUP, USR1, USR2 or KILL. PostgreSQL, for one, ends \
+     its sessions on INT, and waits for them on TERM.",
+)
+.or("'TERM'");
+
+pub(super) const STOP_TIMEOUT: Key = Key::new(
+    "stop_timeout",
+    Kind::Duration { min: Duration::from_millis(100), max: HOUR },
+    "'1m'",
+    "The time between this signal and KILL, which ends all that it has started.",
+)
+.or("'10s'");
+
+pub(super) const RESTART: Kind = Kind::Choice(&RESTART_WORDS);
+
+pub(super) const START_TIMEOUT: Kind =
+    Kind::Duration { min: Duration::from_millis(100), max: HOUR };
+
+static RESTART_WORDS: [Word; 3] = [
+    Word { word: "always", doc: "whatever it ended with" },
+    Word { word: "on-failure", doc: "unless it ended by itself with code 0" },
+    Word { word: "never", doc: "only by `mainstay start` or `mainstay restart`" },
+];
+
+static LOST_NEED: [Word; 2] = [
+    Word { word: "keep", doc: "it keeps running, with the state `degraded`" },
+    Word {
+        word: "stop",
+        doc: "it is stopped, and started when everything it needs is ready again",
+    },
 ];
 
 const IMAGE: Kind = Kind::Refused {
@@ -201,15 +271,17 @@ static IDLE: [Word; 2] = [
 static LIMITS: Section = Section {
     title: "servers.NAME.limits",
     doc: "Resource limits for each process of the server, applied before the program starts.",
-    keys: &[Key::new(
-        "files",
-        Kind::Count { min: 16, max: 1 << 30 },
-        "4096",
-        "The maximum number of open files, as soft and hard limit. Unset: the limits that the \
-         daemon was started with.",
-    )],
+    keys: &LIMIT_KEYS,
     example: "",
 };
+
+pub(super) static LIMIT_KEYS: [Key; 1] = [Key::new(
+    "files",
+    Kind::Count { min: 16, max: 1 << 30 },
+    "4096",
+    "The maximum number of open files, as soft and hard limit. Unset: the limits that the \
+     daemon was started with.",
+)];
 
 static POOL: Section = Section {
     title: "servers.NAME.pool",

@@ -79,7 +79,8 @@ impl Reader<'_> {
             Ok(url) if url.host_str().is_none_or(str::is_empty) => "it names no host".to_owned(),
             Ok(url) if !may_be_secret && has_credentials(&url) => {
                 let message = "an address must not hold a user or password, because it is shown";
-                let help = if path.starts_with("servers.") {
+                let is_server = path.starts_with("servers.") && path.ends_with(".url");
+                let help = if is_server {
                     "use headers: Authorization = \"secret:env:NAME\""
                 } else {
                     "remove the part before the @"

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_model::Network;
+use mainstay_model::{Network, NodeKind};
 
 use super::Reader;
 use super::addresses::is_host;
 use crate::document::{Entry, Node, Value, key_text, toml_text};
 use crate::expand::secret_ref;
-use crate::keys::{Item, Map};
+use crate::keys::{Item, METHODS_KNOWN, Map};
 use crate::nearest::did_you_mean;
 use crate::problem::quoted;
 use crate::typed::{Placed, Typed};
@@ -193,13 +193,57 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
         }
         Item::Need => (
             text.split_once(':').is_some_and(|(kind, name)| {
-                matches!(kind, "server" | "volume" | "external") && !name.is_empty()
+                NodeKind::from_word(kind).is_some() && !name.is_empty()
             }),
             "something to need",
-            "write \"server:NAME\", \"volume:NAME\" or \"external:NAME\"",
+            "write \"server:NAME\", \"service:NAME\", \"volume:NAME\" or \"external:NAME\"",
         ),
+        Item::PagePath => {
+            return page_path(text).map_err(|why| {
+                let say = format!("{} is not a path that can be passed: {why}", quoted(text));
+                (
+                    say,
+                    "write a path such as \"/health\", or \"/web-ui/*\" for all below it"
+                        .to_owned(),
+                )
+            });
+        }
+        Item::Method => {
+            if METHODS_KNOWN.contains(&text) {
+                return Ok(());
+            }
+            let say = format!("{} is not a method that can be passed", quoted(text));
+            return Err((say, format!("allowed: {}", METHODS_KNOWN.join(", "))));
+        }
     };
     if is_fit { Ok(()) } else { Err((format!("{} is not {what}", quoted(text)), help.to_owned())) }
+}
+
+/// Why a text is no path that can be passed. Each such path has one way to be written, so that what is
+/// compared is what the server sees.
+fn page_path(text: &str) -> Result<(), &'static str> {
+    let exact = text.strip_suffix("/*").unwrap_or(text);
+    let segments = exact.strip_prefix('/').unwrap_or(exact).split('/');
+    if !text.starts_with('/') {
+        return Err("it does not begin with `/`");
+    }
+    if exact.contains('*') {
+        return Err("`*` can only be all that follows the last `/`");
+    }
+    if text.contains(['?', '#']) {
+        return Err("a query is no part of it; any query is passed");
+    }
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"%\\\"<>^`{|}".contains(&byte);
+    if !text.bytes().all(is_plain) {
+        return Err("it holds a character that a path does not have");
+    }
+    if text.contains("//") {
+        return Err("it holds `//`");
+    }
+    if segments.clone().any(|segment| matches!(segment, "." | "..")) {
+        return Err("`.` and `..` are no parts of it");
+    }
+    Ok(())
 }
 
 fn is_host_header(text: &str) -> bool {

@@ -122,16 +122,19 @@ impl Reader<'_> {
             return;
         };
         lacks.push(lack);
-        let server = path.strip_prefix("servers.").and_then(|rest| rest.split('.').next());
-        let what = match server {
-            Some(server) => format!("{what}, so server `{server}` can't start"),
-            None if path.starts_with("notify.") => format!("{what}, so nobody is told this way"),
-            None => what,
+        let mut parts = path.split('.');
+        let (top, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let what = match top {
+            "servers" => format!("{what}, so server `{name}` can't start"),
+            "services" => format!("{what}, so service `{name}` can't start"),
+            "externals" => format!("{what}, so external `{name}` counts as failed"),
+            "notify" => format!("{what}, so nobody is told this way"),
+            _ => what,
         };
         self.notes.warning(at, path, what).help(help);
     }
 
-    /// What stands in for a value of a server that can't start: the text as it is written where it is
+    /// What stands in for a value of a server or service that can't start: the text as it is written where it is
     /// shown, else the default.
     pub(super) fn stand_in(
         &mut self,
@@ -152,6 +155,16 @@ impl Reader<'_> {
                 let shown = shown_url(kind, written);
                 let (url, written) = (Redacted::new(written.clone()), shown);
                 Some(Typed::KeyedUrl { url, written })
+            }
+            (Kind::Text | Kind::HostPort, Value::Text(written)) => {
+                Some(Typed::Text(written.clone()))
+            }
+            (Kind::SecretUrl(_), Value::Text(written)) => {
+                Some(Typed::Secret(Redacted::new(written.clone())))
+            }
+            // A need may lead to it.
+            (Kind::Path, Value::Text(written)) if path.starts_with("volumes.") => {
+                Some(Typed::Path(written.into()))
             }
             _ => self.value(kind, default?, path),
         }

@@ -37,6 +37,7 @@ impl Reader<'_> {
             format!("{path}.{}", key_text(&entry.key))
         };
         let help = of_clients(&entry.key, path)
+            .or_else(|| of_probes_of_servers(&entry.key, path))
             .or_else(|| belongs_elsewhere(&entry.key))
             .or_else(|| did_you_mean(&entry.key, known.clone()))
             .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
@@ -50,6 +51,18 @@ fn of_clients(key: &str, path: &str) -> Option<String> {
     let is_of_server = path.starts_with("servers.") && path.matches('.').count() == 1;
     let (_, help) = OF_CLIENTS.iter().find(|(known, _)| is_of_server && *known == key)?;
     Some((*help).to_owned())
+}
+
+/// A check that only some probes have.
+fn of_probes_of_servers(key: &str, path: &str) -> Option<String> {
+    let is_probe = path.starts_with("externals.")
+        || (path.starts_with("services.") && path.ends_with(".probe"));
+    let help = match key {
+        "ping" | "tool" | "args" => "only servers speak MCP: it belongs in [servers.NAME.probe]",
+        "log" => "Mainstay has no output of what it does not run",
+        _ => return None,
+    };
+    is_probe.then(|| help.to_owned())
 }
 
 /// A key that is right, but not here.

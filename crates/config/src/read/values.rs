@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use mainstay_model::Redacted;
+use mainstay_model::settings::StopSignal;
 
 use super::Reader;
 use super::texts::shown_url;
@@ -50,8 +51,13 @@ impl Reader<'_> {
             }
             Kind::SecretUrl(schemes) => {
                 let secret = self.secret(node, path)?;
-                self.url(secret.expose(), schemes, true, node, path).then_some(Typed::Secret)
+                let is_fit = self.url(secret.expose(), schemes, true, node, path);
+                is_fit.then_some(Typed::Secret(secret))
             }
+            Kind::Text => self.short_text(node, path),
+            Kind::Signal => self.signal(node, path),
+            Kind::Args => self.args(node, path),
+            Kind::Expected => self.expected(node, path),
             Kind::Path => self.path(node, path),
             Kind::Command => self.command(node, path),
             Kind::List(item) => self.list(*item, node, path),
@@ -95,6 +101,35 @@ impl Reader<'_> {
         self.notes
             .error(&node.at, path, format!("{} is not a value for `{key}`", shown(node, &text)))
             .help(help);
+        None
+    }
+
+    fn short_text(&mut self, node: &Node, path: &str) -> Option<Typed> {
+        let text = self.text(node, path, "a string")?;
+        if !text.is_empty() && !text.contains('\0') {
+            return Some(Typed::Text(text));
+        }
+        let what = if text.is_empty() { "is empty" } else { "holds a NUL character" };
+        self.notes.error(&node.at, path, format!("the text {what}"));
+        None
+    }
+
+    fn signal(&mut self, node: &Node, path: &str) -> Option<Typed> {
+        let text = self.text(node, path, "the name of a signal")?;
+        let name = text.to_ascii_uppercase();
+        let name = name.strip_prefix("SIG").unwrap_or(&name);
+        let mut known = StopSignal::ALL.into_iter().map(StopSignal::as_str);
+        if let Some(signal) = known.clone().find(|signal| *signal == name) {
+            return Some(Typed::Word(signal));
+        }
+        let allowed: Vec<_> = known.by_ref().collect();
+        self.notes
+            .error(
+                &node.at,
+                path,
+                format!("{} is not a signal that ends programs", shown(node, &text)),
+            )
+            .help(format!("allowed: {}", allowed.join(", ")));
         None
     }
 

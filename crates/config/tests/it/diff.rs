@@ -73,6 +73,9 @@ fn a_plan_can_be_read_by_programs() {
                 { "name": "b", "change": "removed" },
             ],
             "endpoints": [],
+            "services": [],
+            "volumes": [],
+            "externals": [],
             "gateway": [],
         })
     );

@@ -76,45 +76,82 @@ fn the_schema_describes_every_key() {
     }
 }
 
-/// An example in the declarations is one that the reader takes: each is tried in a file of its own.
 /// Keys that mean something only beside `command`.
-const OF_COMMANDS: [&str; 6] = ["env", "cwd", "user", "group", "limits", "fetch_timeout"];
+const OF_COMMANDS: [&str; 9] = [
+    "env",
+    "cwd",
+    "user",
+    "group",
+    "limits",
+    "fetch_timeout",
+    "restart",
+    "stop_signal",
+    "stop_timeout",
+];
 
+/// The other keys that a table with this key needs.
+fn lead(path: &str, key: &str) -> &'static str {
+    let is_probe = path.ends_with("probe") || path.starts_with("externals");
+    match (path, key) {
+        ("servers.a", "command" | "url") => "",
+        ("servers.a", key) if OF_COMMANDS.contains(&key) => "command = ['npx']",
+        ("servers.a", _) => "url = 'http://127.0.0.1/'",
+        ("services.a", "command") => "",
+        ("services.a", _) => "command = ['npx']",
+        ("volumes.archive", "path") => "",
+        ("volumes.archive", _) => "path = '/x'",
+        (_, "args") => "tool = 'x'",
+        (_, "status" | "contains" | "json") => "http = 'http://127.0.0.1/'",
+        (_, "query") => "postgres = 'postgres://h/db'",
+        (_, "period" | "waiting_period" | "timeout" | "fall" | "rise") if is_probe => {
+            "tcp = '127.0.0.1:1'"
+        }
+        (path, "paths") if path.ends_with("pages") => "target = 'http://127.0.0.1'",
+        (path, "target") if path.ends_with("pages") => "paths = ['/x']",
+        (path, "methods") if path.ends_with("pages") => {
+            "target = 'http://127.0.0.1'\npaths = ['/x']"
+        }
+        _ => "",
+    }
+}
+
+/// An example in the declarations is one that the reader takes: each is tried in a file of its own.
 #[test]
 fn every_example_is_right() {
     let schema = schema();
+    let named = |top: &str| schema["properties"][top]["additionalProperties"].clone();
+    let (server, service) = (named("servers"), named("services"));
+    let inner = |of: &Value, key: &str| of["properties"][key].clone();
     let sections = [
-        ("gateway", &schema["properties"]["gateway"], ""),
-        (
-            "servers.a",
-            &schema["properties"]["servers"]["additionalProperties"],
-            "url = 'http://127.0.0.1/'",
-        ),
-        (
-            "volumes.archive",
-            &schema["properties"]["volumes"]["additionalProperties"],
-            "path = '/x'",
-        ),
-        ("externals.a", &schema["properties"]["externals"]["additionalProperties"], ""),
+        ("gateway", schema["properties"]["gateway"].clone()),
+        ("servers.a.probe", inner(&server, "probe")),
+        ("servers.a.pages", inner(&server, "pages")),
+        ("servers.a", server),
+        ("services.a.probe", inner(&service, "probe")),
+        ("services.a.pages", inner(&service, "pages")),
+        ("services.a", service),
+        ("volumes.archive", named("volumes")),
+        ("externals.a", named("externals")),
     ];
     let mut count = 0;
-    for (path, section, other) in sections {
+    for (path, section) in sections {
         for (name, key) in section["properties"].as_object().unwrap() {
             let example = toml_of(&key["examples"][0]);
-            let needs_other = !other.is_empty()
-                && !other.starts_with(name)
-                && !["command"].iter().chain(&OF_COMMANDS).any(|of| of == name);
-            let lead = match (&**name, needs_other) {
-                (_, true) => other,
-                (of, _) if OF_COMMANDS.contains(&of) => "command = ['npx']",
+            let of_owner = if path.matches('.').count() == 2 { "command = ['npx']\n" } else { "" };
+            let owner = path.rsplit_once('.').map_or("", |(owner, _)| owner);
+            let header = match of_owner {
+                "" => format!("[{path}]"),
+                _ => format!("[{owner}]\n{of_owner}[{path}]"),
+            };
+            let rest = match &**name {
+                "needs" => {
+                    "[servers.search]\ncommand = ['npx']\n[services.database]\ncommand = ['npx']\n\
+                     [volumes.archive]\npath = '/x'\n[externals.models]\ntcp = 'h:1'"
+                }
                 _ => "",
             };
-            let rest = if name == "needs" {
-                "[servers.database]\ncommand = ['npx']\n[volumes.archive]\npath = '/x'"
-            } else {
-                ""
-            };
-            let text = format!("[{path}]\n{lead}\n{name} = {example}\n{rest}");
+            let lead = lead(path, name);
+            let text = format!("{header}\n{lead}\n{name} = {example}\n{rest}");
             let world = file(&text)
                 .env("TOKEN", "t")
                 .env("API_KEY", "k")
@@ -125,7 +162,7 @@ fn every_example_is_right() {
             count += 1;
         }
     }
-    assert!(count > 35, "{count} examples");
+    assert!(count > 100, "{count} examples");
 }
 
 fn toml_of(value: &Value) -> String {
