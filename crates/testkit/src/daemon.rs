@@ -26,6 +26,8 @@ static RUNS: AtomicU64 = AtomicU64::new(0);
 pub struct Builder {
     binary: PathBuf,
     config: String,
+    /// The file to start with, instead of one with `config` in it.
+    config_file: Option<PathBuf>,
     listen: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -44,6 +46,7 @@ pub struct Daemon {
     log: Log,
     mark: String,
     folder: PathBuf,
+    config_file: PathBuf,
     gone_within: Duration,
     /// Everybody ever seen below the daemon, by identity.
     family: Vec<Process>,
@@ -58,6 +61,13 @@ impl Builder {
     pub fn config(mut self, toml: &str) -> Self {
         self.config.push_str(toml);
         self.config.push('\n');
+        self
+    }
+
+    /// Starts with this file as it is, and not with configuration text.
+    #[must_use]
+    pub fn config_file(mut self, file: &Path) -> Self {
+        self.config_file = Some(file.to_owned());
         self
     }
 
@@ -152,7 +162,14 @@ impl Builder {
                 (kept.path().to_owned(), Some(kept))
             }
         };
-        std::fs::File::create(folder.join("mainstay.toml"))?.write_all(self.config.as_bytes())?;
+        let config_file = match self.config_file {
+            Some(file) => file,
+            None => {
+                let file = folder.join("mainstay.toml");
+                std::fs::File::create(&file)?.write_all(self.config.as_bytes())?;
+                file
+            }
+        };
         let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
         let mut command = match self.wrapper.split_first() {
             Some((program, arguments)) => {
@@ -165,7 +182,7 @@ impl Builder {
         let mut child = command
             .arg("up")
             .arg("--config")
-            .arg(folder.join("mainstay.toml"))
+            .arg(&config_file)
             .arg("--state")
             .arg(folder.join("state"))
             .args(["--listen", &self.listen])
@@ -185,6 +202,7 @@ impl Builder {
             log,
             mark,
             folder,
+            config_file,
             gone_within: self.gone_within,
             family: Vec::new(),
             _kept: kept,
@@ -203,6 +221,7 @@ impl Daemon {
         Builder {
             binary: binary.into(),
             config: String::new(),
+            config_file: None,
             listen: "127.0.0.1:0".to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -347,7 +366,7 @@ impl Daemon {
         let output = Command::new(&self.binary)
             .args(arguments.iter().map(AsRef::as_ref))
             .arg("--config")
-            .arg(self.folder.join("mainstay.toml"))
+            .arg(&self.config_file)
             .arg("--state")
             .arg(self.state())
             .stdin(Stdio::null())

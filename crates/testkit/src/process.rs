@@ -86,6 +86,17 @@ impl Process {
         Self::find(self.pid).is_some_and(|now| now.started == self.started)
     }
 
+    /// The time since this process was started, to a hundredth of a second. None where that can't be read.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        #[expect(clippy::cast_precision_loss, reason = "ticks since boot fit")]
+        let started = self.started as f64 / ticks_per_second as f64;
+        Duration::try_from_secs_f64(uptime - started).ok()
+    }
+
     /// Sends a signal if this very process still runs.
     pub fn signal(&self, signal: Signal) {
         if self.lives()

@@ -21,6 +21,7 @@ mod servers;
 mod shared;
 mod signals;
 mod sse;
+mod stack;
 mod stateless;
 mod terminal;
 mod unwritten;
