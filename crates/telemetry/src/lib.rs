@@ -23,5 +23,5 @@ pub use labels::{
 };
 pub use logs::{LogControl, LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};
-pub use output::ServerOutput;
+pub use output::{ServerOutput, Sighting};
 pub use recurrence::Recurrence;

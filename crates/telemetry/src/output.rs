@@ -12,8 +12,12 @@ use mainstay_model::{InstanceId, Name};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+mod sighting;
 #[cfg(test)]
 mod tests;
+
+pub use self::sighting::Sighting;
+use self::sighting::Wanted;
 
 /// Kept lines of one server: some starts of a talkative program.
 pub const LINES_MAX: usize = 1000;
@@ -80,6 +84,8 @@ struct Kept {
     servers: BTreeMap<Name, Lines>,
     bytes: usize,
     newest: u64,
+    /// Texts that somebody waits for.
+    wanted: Vec<Wanted>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +112,7 @@ impl ServerOutput {
         let (at, text) = (SystemTime::now(), Arc::from(text));
         let newest = {
             let mut kept = self.0.kept.lock();
+            kept.wanted.retain(|wanted| !wanted.is_settled_by(server, instance, &text));
             kept.newest += 1;
             let number = kept.newest;
             kept.push(OutputLine { number, at, server: server.clone(), instance, to, text });
@@ -143,6 +150,16 @@ impl ServerOutput {
         page.is_cut |= beyond > 0;
         page.lines.drain(..beyond);
         page
+    }
+
+    /// Looks for a line that contains `text` in what this instance writes from now on. A line is seen when it is
+    /// written, so none is missed, also where it is not kept for long.
+    pub fn look_for(&self, server: &Name, instance: InstanceId, text: &str) -> Sighting {
+        let (sighting, wanted) = sighting::look_for(server, instance, text);
+        let mut kept = self.0.kept.lock();
+        kept.wanted.retain(Wanted::is_awaited);
+        kept.wanted.push(wanted);
+        sighting
     }
 
     /// Waits for lines that come from now on.

@@ -24,7 +24,7 @@ pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     TcpStream::connect(&both[..]).await
 }
 
-fn is_localhost(host: &str) -> bool {
+pub(crate) fn is_localhost(host: &str) -> bool {
     host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost")
 }
 

@@ -21,6 +21,7 @@ use mainstay_protocol::build;
 use mainstay_protocol::initialize::InitializeResult;
 use mainstay_protocol::revision::{Era, Revision};
 
+pub(crate) use self::ask::ask_or_cancel;
 pub use self::ask::{ErrorAnswer, HandshakeError, ask, sign_of_life};
 pub use self::lists::{FirstLists, Patience, list};
 pub use self::modern::listen;

@@ -6,6 +6,7 @@
 
 mod asker;
 mod calls;
+mod descriptors;
 mod dial;
 mod exchange;
 pub mod facts;
@@ -15,6 +16,7 @@ pub mod inline_waker;
 mod intake;
 mod link;
 mod listener;
+pub mod probe;
 pub mod process;
 pub mod remote;
 mod request;

@@ -65,9 +65,11 @@ pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
 pub use self::pages::use_small_pages;
 pub use self::records::MARK_VARIABLE;
+pub(crate) use self::running::Departure;
 pub use self::running::{RunningProcess, StopGraces};
 pub use self::service::ServiceProcess;
 pub use self::spawn::{ExecCommand, SpawnError, check_account};
+pub(crate) use self::stderr::last_line;
 pub use self::stderr::{StderrTail, TAIL_LINE_BYTES_MAX, TAIL_LINES_MAX};
 pub use self::sweep::Swept;
 
@@ -130,6 +132,9 @@ pub enum OpenError {
 /// Longest time for ending all processes when the daemon stops: the graces of TERM and KILL, and a
 /// reserve for a busy machine.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(12);
+
+/// Stands in records for processes that belong to no instance.
+const NO_INSTANCE: InstanceId = InstanceId(0);
 
 /// Processes that are started at the same time. Each takes a thread for some milliseconds, and every thread
 /// leaves memory behind, so a hundred servers at once would cost megabytes. What a start waits for is the
@@ -213,6 +218,32 @@ impl ProcessHost {
         server: &Name,
         instance: InstanceId,
     ) -> Result<RunningProcess, SpawnError> {
+        self.spawn_with(spec, server, instance, self.output.clone(), |_| {}).await
+    }
+
+    /// Starts a process that is no instance, such as a probe's command. Its output is not kept with that of
+    /// `owner`. `note` gets its [`Departure`] as soon as there is a process, so that a caller who drops the future
+    /// knows when nothing is left of it.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub(crate) async fn spawn_aside(
+        &self,
+        spec: &ProcessSpec,
+        owner: &Name,
+        note: impl FnOnce(Departure),
+    ) -> Result<RunningProcess, SpawnError> {
+        self.spawn_with(spec, owner, NO_INSTANCE, ServerOutput::new(), note).await
+    }
+
+    async fn spawn_with(
+        &self,
+        spec: &ProcessSpec,
+        server: &Name,
+        instance: InstanceId,
+        output: ServerOutput,
+        note: impl FnOnce(Departure),
+    ) -> Result<RunningProcess, SpawnError> {
         // Shutdown waits for processes that are being started here.
         let _token = self.minders.token();
         if self.closing.is_cancelled() {
@@ -230,7 +261,7 @@ impl ProcessHost {
             plan: spawn::plan(spec, &self.files),
             spec: spec.clone(),
             helper: self.helper.clone(),
-            output: self.output.clone(),
+            output,
             base: self.base.clone(),
             server: server.clone(),
             instance,
@@ -245,6 +276,7 @@ impl ProcessHost {
             start.carry_out()
         })
         .await?;
+        note(process.departure());
         let settled = tokio::select! {
             settled = channel.settle() => settled,
             () = self.closing.cancelled() => return Err(SpawnError::Stopping),

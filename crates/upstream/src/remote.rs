@@ -3,11 +3,11 @@
 //! The task of a call drives the connection itself: there is no task switch, and everything that
 //! the server sends on the exchange belongs to the call.
 
-mod coding;
+pub(crate) mod coding;
 mod connection;
 mod cookies;
 mod deliveries;
-mod descriptors;
+
 mod events;
 mod exchange;
 mod gone;
@@ -22,7 +22,7 @@ mod session;
 pub mod sse;
 mod standing;
 mod target;
-mod words;
+pub(crate) mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

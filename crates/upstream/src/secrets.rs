@@ -26,21 +26,18 @@ impl Secrets {
             // "Bearer TOKEN"
             all.extend(value.expose().split_whitespace().skip(1).map(str::to_owned));
         }
-        for (_, value) in url.query_pairs() {
-            all.push(value.into_owned());
-        }
-        let query = url.query().unwrap_or_default();
-        all.push(query.to_owned());
-        all.extend(query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
-        let parts = url.path().split('/').filter(|part| part.len() >= PATH_PART_BYTES_MIN);
-        all.extend(parts.map(str::to_owned));
-        all.extend(url.password().map(str::to_owned));
+        all.extend(in_url(url));
         if let Some(credentials) = spec.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref())
         {
             all.push(credentials.expose().clone());
             all.extend(credentials.expose().split(':').skip(1).map(str::to_owned));
         }
         Self::new(all)
+    }
+
+    /// The password and the values of the query, long parts of the path. Nothing of a text that is no URL.
+    pub(crate) fn of_url(url: &str) -> Self {
+        Self::new(Url::parse(url).map(|url| in_url(&url)).unwrap_or_default())
     }
 
     /// The values of the masked variables, and each line of one that has several.
@@ -76,6 +73,42 @@ impl Secrets {
         };
         self.0.iter().fold(Cow::Borrowed(text), hide)
     }
+}
+
+/// What may be a key in a URL, as it is written and as it is meant.
+fn in_url(url: &Url) -> Vec<String> {
+    let mut all: Vec<String> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+    let query = url.query().unwrap_or_default();
+    all.push(query.to_owned());
+    all.extend(query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
+    let parts = url.path().split('/').filter(|part| part.len() >= PATH_PART_BYTES_MIN);
+    all.extend(parts.map(str::to_owned));
+    if let Some(password) = url.password() {
+        all.push(password.to_owned());
+        all.push(decoded(password));
+    }
+    all
+}
+
+/// A part of a URL with its escapes (`%20`) replaced.
+pub(crate) fn decoded(part: &str) -> String {
+    let bytes = part.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = part.get(at + 1..at + 3).filter(|_| byte == b'%');
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(meant) => {
+                plain.push(meant);
+                at += 3;
+            }
+            None => {
+                plain.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 /// The text as it may stand within JSON: with escapes where they are needed, with `\/`, and with each character
@@ -126,6 +159,19 @@ mod tests {
             assert_eq!(secrets.hide(told), shown);
         }
         assert_eq!(format!("{secrets:?}"), "Secrets(6)");
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_hidden_as_it_is_written_and_as_it_is_meant() {
+        let secrets = Secrets::of_url("postgres://app:p%40ss%2Fw%C3%B6rt@db/main?sslmode=require");
+        for told in ["no p%40ss%2Fw%C3%B6rt here", "no p@ss/wört here"] {
+            assert_eq!(secrets.hide(told), "no *** here");
+        }
+        for (part, plain) in
+            [("a%20b", "a b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%%41", "%A")]
+        {
+            assert_eq!(super::decoded(part), plain);
+        }
     }
 
     #[test]

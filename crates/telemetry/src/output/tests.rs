@@ -86,3 +86,42 @@ async fn a_follower_wakes_for_new_lines_and_for_the_end() {
     write(&output, "a", "3");
     assert!(output.follow().wait(2).await);
 }
+
+#[tokio::test]
+async fn a_line_is_seen_however_early_it_comes_and_however_soon_it_is_forgotten() {
+    let output = ServerOutput::new();
+    output.push(&name("a"), InstanceId(1), Written::Stderr, "ready: an earlier run");
+    let seen = output.look_for(&name("a"), InstanceId(1), "ready");
+    for (server, instance, line) in
+        [("b", 1, "ready"), ("a", 2, "ready"), ("a", 1, "not rea"), ("a", 1, "dy")]
+    {
+        output.push(&name(server), InstanceId(instance), Written::Stdout, line);
+        assert!(!seen.is_seen(), "{server} {instance} {line}");
+    }
+    let waiting = tokio::spawn({
+        let seen = seen.clone();
+        async move { seen.seen().await }
+    });
+    write(&output, "a", "now ready for work");
+    assert!(seen.is_seen());
+    waiting.await.unwrap();
+    for n in 0..2 * LINES_MAX {
+        write(&output, "a", &n.to_string());
+    }
+    seen.seen().await;
+    // The next run is looked at anew.
+    assert!(!output.look_for(&name("a"), InstanceId(1), "ready").is_seen());
+}
+
+#[tokio::test]
+async fn searches_that_nobody_waits_for_are_forgotten() {
+    let output = ServerOutput::new();
+    for _ in 0..100 {
+        output.look_for(&name("a"), InstanceId(1), "ready");
+    }
+    let last = output.look_for(&name("a"), InstanceId(1), "ready");
+    assert_eq!(output.0.kept.lock().wanted.len(), 1);
+    write(&output, "a", "ready");
+    assert_eq!(output.0.kept.lock().wanted.len(), 0);
+    assert!(last.is_seen());
+}

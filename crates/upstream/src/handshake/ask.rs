@@ -80,6 +80,34 @@ pub(super) async fn ask_within(
     }
 }
 
+/// Like [`ask`], and dropping the future cancels the request.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub(crate) async fn ask_or_cancel(
+    link: &Arc<Link>,
+    method: &str,
+    params: Option<&str>,
+) -> Result<Result<Bytes, ErrorAnswer>, HandshakeError> {
+    let mut wanted = Wanted(Some(begin(link, method, params)?));
+    match &mut wanted.0 {
+        Some(exchange) => answer(link, method, exchange).await,
+        None => Err(lost(method, "it was cancelled")),
+    }
+}
+
+/// An exchange that is cancelled when it is dropped before its answer has come.
+struct Wanted(Option<Exchange>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            exchange.cancel("nobody waits for the answer any more");
+        }
+    }
+}
+
 fn begin(link: &Arc<Link>, method: &str, params: Option<&str>) -> Result<Exchange, HandshakeError> {
     let request = request(link, method, params)?;
     link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| lost(method, &error.reason))

@@ -37,6 +37,10 @@ pub struct RunningProcess {
     pub(super) progress: watch::Receiver<Progress>,
 }
 
+/// Tells when nothing is left of a process, whoever has its handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Departure(watch::Receiver<Progress>);
+
 /// How far a process has come towards its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -131,6 +135,10 @@ impl RunningProcess {
         self.reach(|progress| progress.is_over).await
     }
 
+    pub(super) fn departure(&self) -> Departure {
+        Departure(self.progress.clone())
+    }
+
     async fn reach(&self, there: impl Fn(&Progress) -> bool) -> Exit {
         let mut progress = self.progress.clone();
         let last = match progress.wait_for(there).await {
@@ -138,5 +146,16 @@ impl RunningProcess {
             Err(_) => *self.progress.borrow(),
         };
         last.exit.unwrap_or(Exit::Unknown)
+    }
+}
+
+// === impl Departure ===
+
+impl Departure {
+    /// Waits until no process of the tree is left, also where KILL did not help at first. Returns as well when the
+    /// daemon stops.
+    pub(crate) async fn gone(&mut self) {
+        // Who minds the process keeps the other end until then.
+        while self.0.changed().await.is_ok() {}
     }
 }

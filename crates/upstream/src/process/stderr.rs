@@ -194,6 +194,13 @@ impl Cutter {
     }
 }
 
+/// The last line of what a program printed that is not blank, as it is kept of standard error.
+pub(crate) fn last_line(printed: &[u8]) -> Option<String> {
+    let lines = printed.split(|byte| *byte == b'\n').rev();
+    let mut lines = lines.map(|line| plain(&line[..line.len().min(TAIL_LINE_BYTES_MAX)]));
+    lines.find(|line| !line.trim().is_empty())
+}
+
 fn is_cause(line: &str) -> bool {
     CAUSES.iter().any(|cause| line.starts_with(cause))
 }

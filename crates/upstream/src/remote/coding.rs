@@ -8,7 +8,7 @@ use http::{HeaderMap, header};
 
 /// Decodes the pieces of one body. What a piece decodes to is bounded: a kilobyte can hold a
 /// megabyte.
-pub(super) struct BodyDecoder(Coding);
+pub(crate) struct BodyDecoder(Coding);
 
 enum Coding {
     Gzip(Box<MultiGzDecoder<Decoded>>),
@@ -27,7 +27,7 @@ struct Decoded {
 
 /// Why a body can't be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotDecoded {
+pub(crate) enum NotDecoded {
     #[error("its answer is encoded as {0:?}, which Mainstay does not support")]
     UnknownCoding(String),
     #[error("its answer is declared as {0} and can't be decoded")]
@@ -50,7 +50,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     /// For a coding that is not known, or several one upon the other.
-    pub(super) fn new(headers: &HeaderMap) -> Result<Option<Self>, NotDecoded> {
+    pub(crate) fn new(headers: &HeaderMap) -> Result<Option<Self>, NotDecoded> {
         let Some(coding) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
         let coding = String::from_utf8_lossy(coding.as_bytes()).trim().to_ascii_lowercase();
         let into = Decoded { bytes: Vec::new(), bytes_max: 0 };
@@ -73,7 +73,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     /// When it is malformed, or decodes to more than `bytes_max`.
-    pub(super) fn decode(&mut self, data: &[u8], bytes_max: usize) -> Result<Bytes, NotDecoded> {
+    pub(crate) fn decode(&mut self, data: &[u8], bytes_max: usize) -> Result<Bytes, NotDecoded> {
         self.begin(data);
         if let Some(decoded) = self.decoded() {
             decoded.bytes_max = bytes_max;

@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::coding::BodyDecoder;
-use super::descriptors;
 use super::redirect::{HOPS_MAX, Redirect};
 use super::refused::Head;
 use super::session::HttpSession;
 use super::target::Target;
+use crate::descriptors;
 use crate::dial::dial;
 use crate::inline_waker::InlineWaker;
 use crate::request::Fate;

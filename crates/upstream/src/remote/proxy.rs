@@ -11,7 +11,7 @@ use url::Url;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::descriptors;
+use crate::descriptors;
 use crate::dial::dial;
 
 /// A checked proxy.

@@ -11,7 +11,7 @@ const MEMBERS: [&str; 7] =
     ["message", "error_description", "detail", "error", "title", "reason", "msg"];
 
 /// The first line of a body that explains a refusal. None where there is no such text.
-pub(super) fn first_line(body: &[u8]) -> Option<String> {
+pub(crate) fn first_line(body: &[u8]) -> Option<String> {
     let looked_at = body.get(..LOOKED_AT_BYTES).unwrap_or(body);
     let text = String::from_utf8_lossy(looked_at);
     let text = text.trim_start_matches('\u{feff}').trim();

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 /// Whether an error says that the process or the system has no file descriptor left. The system's
 /// resolver of names does not say so, therefore it is tried out for an error without a number.
-pub(super) fn are_used_up(error: &io::Error) -> bool {
+pub(crate) fn are_used_up(error: &io::Error) -> bool {
     match error.raw_os_error() {
         Some(number) => says_so(Errno::from_raw_os_error(number)),
         None => eventfd(0, EventfdFlags::CLOEXEC).is_err_and(says_so),
