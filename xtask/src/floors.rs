@@ -33,13 +33,14 @@ enum Floor {
 }
 
 /// Every crate, by its folder's name. A new one has to be given its floor here.
-const FLOORS: [(&str, Floor); 17] = [
+const FLOORS: [(&str, Floor); 18] = [
     ("protocol", Floor::Words),
     ("model", Floor::Words),
     ("session", Floor::Cores),
     ("policy", Floor::Cores),
     ("supervisor", Floor::Cores),
     ("pool", Floor::Works),
+    ("fleet", Floor::Works),
     ("upstream", Floor::Works),
     ("store", Floor::Works),
     ("config", Floor::Works),

@@ -2,6 +2,7 @@
 
 mod actions;
 mod announcement;
+mod by_hand;
 mod changes;
 mod command_socket;
 mod daemon;
@@ -9,6 +10,7 @@ mod demo;
 mod interfaces;
 pub(crate) mod limits;
 mod listening;
+mod nodes;
 mod notify;
 mod release;
 mod secrets;

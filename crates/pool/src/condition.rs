@@ -1,11 +1,11 @@
 //! Makes known what changes for those who use the server. `supervisor::condition` decides what that is.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainstay_model::Condition;
 use mainstay_supervisor::condition::{Shift, Sight};
-use mainstay_telemetry::events::ServerChanged;
+use mainstay_telemetry::events::{ServerChanged, rounded};
 
 use crate::instance::Instance;
 use crate::pool::Pool;
@@ -68,29 +68,5 @@ impl Pool {
         let (server, instance) = (&self.spec.name, because_of.unwrap_or(instance.id));
         let (reason, brief_reason) = (of(reason), of(brief_reason));
         ServerChanged { server, instance, from, to, reason, brief_reason }.emit(&self.metrics);
-    }
-}
-
-/// A time as people say it: in milliseconds within a second, and in seconds beyond.
-fn rounded(time: Duration) -> String {
-    match time.as_secs() {
-        0 => format!("{} ms", time.as_millis()),
-        seconds @ 1..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::rounded;
-
-    #[test]
-    fn times_are_short() {
-        let said = [40, 999, 1000, 119_000, 120_000, 7_199_000, 7_200_000, 90_000_000];
-        let said = said.map(|ms| rounded(Duration::from_millis(ms)));
-        assert_eq!(said, ["40 ms", "999 ms", "1 s", "119 s", "2 min", "119 min", "2 h", "25 h"]);
     }
 }

@@ -12,7 +12,7 @@ use mainstay_supervisor::lifecycle::{Effect, LifecycleEvent, RunEvent};
 use mainstay_supervisor::roster::RosterEvent;
 use mainstay_telemetry::Recurrence;
 use mainstay_telemetry::events::{
-    CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceStopped,
+    CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceStopped, InstanceUnhealthy,
 };
 use mainstay_upstream::host::Restarts;
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ use crate::panics::{catch_panic, log_panic};
 use crate::pool::Pool;
 use crate::run::{Run, RunReport, RunUpdate};
 
-/// The maximum number of unread updates of a run. A run sends at most three.
+/// The maximum number of unread updates of a run.
 const NEWS_MAX: usize = 4;
 
 /// After this many panics of its driver, an instance is failed instead of restarted.
@@ -223,6 +223,7 @@ impl Driver {
                     begun: Instant::now(),
                     handshake: OnceLock::new(),
                     unused: Arc::default(),
+                    sighting: OnceLock::new(),
                 };
                 let news = self.news.0.clone();
                 let pool = self.pool.clone();
@@ -273,7 +274,10 @@ impl Driver {
 
     /// Logs a change of state with its reason.
     fn log(&mut self, before: InstanceState, event: &LifecycleEvent) {
-        if let LifecycleEvent::Heard(_, RunEvent::Spawned | RunEvent::Ready)
+        if let LifecycleEvent::Heard(
+            _,
+            RunEvent::Spawned | RunEvent::Ready | RunEvent::Fit | RunEvent::NotYet { .. },
+        )
         | LifecycleEvent::Start
         | LifecycleEvent::Resume
         | LifecycleEvent::Stop
@@ -304,6 +308,10 @@ impl Driver {
                 self.failed = Some(reason.to_owned());
                 InstanceFailed { server, instance, reason, last_output }.emit(&self.pool.metrics);
             }
+            InstanceState::Unhealthy if before != InstanceState::Unhealthy => {
+                InstanceUnhealthy { server, instance, reason }.emit(&self.pool.metrics);
+            }
+            InstanceState::Unhealthy => {}
             InstanceState::Idle if !finished => {
                 InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
             }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
-use mainstay_supervisor::graph::{Hold, HoldKind, Shortage};
+use mainstay_supervisor::graph::{Hold, HoldKind, Why};
+
+use mainstay_upstream::probing::Probe;
 
 use crate::pool::Pool;
 
@@ -34,7 +36,7 @@ struct Held {
 /// A shortage, and since when.
 #[derive(Debug)]
 struct Short {
-    shortage: Shortage,
+    why: Arc<dyn Why>,
     since: Instant,
 }
 
@@ -79,13 +81,12 @@ impl Holding {
     }
 
     /// Notes that a need is lost, or with `None` that none is. Returns whether that is new.
-    pub fn set_shortage(&self, shortage: Option<Shortage>) -> bool {
-        let before = self.short.load_full();
-        if before.as_ref().map(|before| &before.shortage) == shortage.as_ref() {
+    pub fn set_shortage(&self, shortage: Option<Arc<dyn Why>>) -> bool {
+        if shortage.is_some() == self.short.load().is_some() {
             return false;
         }
-        let since = before.as_ref().map_or_else(Instant::now, |before| before.since);
-        self.short.store(shortage.map(|shortage| Arc::new(Short { shortage, since })));
+        let since = Instant::now();
+        self.short.store(shortage.map(|why| Arc::new(Short { why, since })));
         true
     }
 
@@ -95,7 +96,7 @@ impl Holding {
 
     /// Whether something is held, and what holds it is not about to be ready.
     pub fn is_held_for_long(&self) -> bool {
-        self.held.load().as_ref().is_some_and(|held| !held.hold.is_loading)
+        self.held.load().as_ref().is_some_and(|held| !held.hold.why.is_loading())
     }
 
     /// The longest wait for calls in flight.
@@ -137,12 +138,12 @@ impl Holding {
 
     /// Why something is held or short, for the operator and in brief, if it is.
     pub fn reason(&self) -> Option<(String, String)> {
-        if let Some(held) = &*self.held.load() {
-            return Some((held.hold.reason.clone(), held.hold.brief.clone()));
-        }
-        let short = self.short.load();
-        let shortage = &short.as_ref()?.shortage;
-        Some((shortage.reason.clone(), shortage.brief.clone()))
+        let why = match (self.held.load_full(), self.short.load_full()) {
+            (Some(held), _) => held.hold.why.clone(),
+            (None, Some(short)) => short.why.clone(),
+            (None, None) => return None,
+        };
+        Some((why.reason(), why.brief()))
     }
 }
 
@@ -173,7 +174,7 @@ impl Pool {
     }
 
     /// Notes that something the server needs is lost, or with `None` that nothing is.
-    pub fn set_shortage(self: &Arc<Self>, shortage: Option<Shortage>) {
+    pub fn set_shortage(self: &Arc<Self>, shortage: Option<Arc<dyn Why>>) {
         if self.holding.set_shortage(shortage) {
             self.note_order();
         }
@@ -191,6 +192,18 @@ impl Pool {
     /// What keeps the server from running.
     pub fn holding(&self) -> &Holding {
         &self.holding
+    }
+
+    /// The probe of the server, if one is configured.
+    pub fn probe(&self) -> Option<&Probe> {
+        self.probe.as_ref()
+    }
+
+    /// Makes the server's probe check it at once.
+    pub fn hasten_probe(&self) {
+        if let Some(probe) = &self.probe {
+            probe.hasten();
+        }
     }
 
     /// The state of the server by itself: that of its primary instance.
@@ -226,14 +239,14 @@ impl Pool {
     /// The refusal of a call to a server that is held.
     pub(crate) fn held_refusal(&self) -> Option<Refusal> {
         let hold = self.holding.held()?;
-        let (name, brief) = (&self.spec.name, &hold.brief);
+        let (name, brief) = (&self.spec.name, hold.why.brief());
         let refusal = match hold.kind {
             HoldKind::Stopped => Refusal::new(
                 RefusalCode::ServerUnavailable,
                 format!("server {name} can't be used: {brief}"),
             )
             .hint(format!("`mainstay start {name}` starts it again")),
-            HoldKind::Waiting if hold.is_loading => Refusal::new(
+            HoldKind::Waiting if hold.why.is_loading() => Refusal::new(
                 RefusalCode::ServerLoading,
                 format!("server {name} is not ready yet: {brief}"),
             )

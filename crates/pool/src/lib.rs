@@ -43,3 +43,4 @@ pub use observer::PoolObserver;
 pub use permit::Permit;
 pub use pool::{Parts, Pool};
 pub use readiness::{LOADING_WAIT_MAX, Wait};
+pub use status::Glance;

@@ -11,6 +11,7 @@ use mainstay_supervisor::condition::ServerWatch;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
+use mainstay_upstream::probing::Probe;
 use mainstay_upstream::process::ProcessHost;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -75,6 +76,8 @@ pub struct Pool {
     pub(crate) watch: Mutex<ServerWatch>,
     pub(crate) dialects: Dialects,
     pub(crate) tasks: TaskTracker,
+    /// The probe that must pass beside the handshake and the lists, if one is configured.
+    pub(crate) probe: Option<Probe>,
     /// What keeps the server from running, or from running well.
     pub(crate) holding: Holding,
     pub(crate) closing: CancellationToken,
@@ -136,6 +139,10 @@ impl Pool {
             watch: Mutex::new(ServerWatch::new(Instant::now())),
             dialects: Dialects::default(),
             tasks: TaskTracker::new(),
+            probe: spec
+                .probe
+                .as_ref()
+                .map(|probe| Probe::new(probe, &spec.name, &parts.host, parts.seed)),
             holding: Holding::default(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),

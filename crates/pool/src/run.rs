@@ -3,6 +3,7 @@
 mod detect;
 mod listening;
 mod lists;
+mod probing;
 mod unused;
 
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
 use mainstay_supervisor::list_refresh::RefreshOutcome;
 use mainstay_telemetry::events::{InstanceReady, InstanceStarted};
 use mainstay_telemetry::output::Written;
-use mainstay_telemetry::{Dropped, events};
+use mainstay_telemetry::{Dropped, Sighting, events};
 use mainstay_upstream::handshake::{self, FirstLists, HandshakeError};
 use mainstay_upstream::host::{Running, StartError};
 use mainstay_upstream::{Asker, Link, LinkLimits, Listener};
@@ -63,6 +64,8 @@ pub(crate) struct Run {
     pub(crate) handshake: OnceLock<HandshakeOutcome>,
     /// What the server sent during the handshake and could not be used.
     pub(crate) unused: Arc<Unused>,
+    /// Where the line of a `log` probe is looked for.
+    pub(crate) sighting: OnceLock<Sighting>,
 }
 
 impl Run {
@@ -82,6 +85,7 @@ impl Run {
     }
 
     async fn start_and_serve(&self) -> RunEvent {
+        self.watch_output();
         let started = tokio::select! {
             started = self.pool.host.start(self.instance.id) => started,
             () = self.stop.cancelled() => return stopped(),
@@ -226,10 +230,18 @@ impl Run {
             Ok(run) => run,
             Err(news) => return news,
         };
+        let mut probing = self.begin_probing(link);
+        if let Some(probing) = &mut probing
+            && let Err(end) = self.until_fit(probing, listener).await
+        {
+            return end;
+        }
+        self.announce(&run);
         self.report(RunUpdate::Ready(run.clone())).await;
         tokio::select! {
             () = self.listen(link, &run, listener) => unreachable!("it listens for ever"),
             () = self.keep_lists_fresh(&run) => unreachable!("it refreshes for ever"),
+            end = self.keep_probing(probing) => end,
             () = self.stop.cancelled() => stopped(),
             () = listener.closed.cancelled() => {
                 RunEvent::Lost { reason: listener.reason.lock().clone() }
@@ -273,7 +285,18 @@ impl Run {
         if link.era() == Era::Legacy {
             self.replay(link).await;
         }
-        let took = self.begun.elapsed();
+        let refreshes = listener.refreshes.clone();
+        for (kind, gaps) in facts.lists.gaps() {
+            if gaps.failed.is_some() {
+                refreshes.note(kind, RefreshOutcome::Failed);
+            }
+        }
+        Ok(Arc::new(ReadyRun::new(link.clone(), facts, refreshes, calls)))
+    }
+
+    /// Logs that the run is ready, and learns how long that took.
+    fn announce(&self, run: &ReadyRun) {
+        let (took, facts) = (self.begun.elapsed(), run.facts.load());
         self.pool.start_times.note(took);
         InstanceReady {
             server: &self.pool.spec.name,
@@ -283,13 +306,6 @@ impl Run {
             took,
         }
         .emit(&self.pool.metrics);
-        let refreshes = listener.refreshes.clone();
-        for (kind, gaps) in facts.lists.gaps() {
-            if gaps.failed.is_some() {
-                refreshes.note(kind, RefreshOutcome::Failed);
-            }
-        }
-        Ok(Arc::new(ReadyRun::new(link.clone(), facts, refreshes, calls)))
     }
 
     /// Repeats the log level and the subscriptions of the previous run.

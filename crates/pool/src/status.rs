@@ -12,6 +12,18 @@ use crate::eras::other;
 use crate::instance::Instance;
 use crate::pool::Pool;
 
+/// The state of a server and its reasons, without its numbers.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    pub state: InstanceState,
+    pub since: Instant,
+    /// Why the server is not ready, with the last output of a process that died.
+    pub reason: Option<String>,
+    /// The same without paths, arguments, addresses and output.
+    pub brief_reason: Option<String>,
+    pub retry_at: Option<Instant>,
+}
+
 impl Pool {
     /// Whether the numbers of the server count in the sum over all pools: it has a pool by its
     /// configuration, or lends each instance to one session or call.
@@ -67,6 +79,38 @@ impl Pool {
         }
     }
 
+    /// The state of the server and its reasons.
+    pub fn glance(&self) -> Glance {
+        let Some(primary) = self.primary.get() else {
+            let (reason, brief_reason) = self.holding.reason().unzip();
+            let state = self.state();
+            let since = self.holding.shown_since(state).unwrap_or_else(Instant::now);
+            return Glance { state, since, reason, brief_reason, retry_at: None };
+        };
+        let lifecycle = primary.lifecycle.lock();
+        let state = self.holding.shown_state(primary.visible_state(lifecycle.state()));
+        let since = self.holding.shown_since(state).unwrap_or(lifecycle.since());
+        let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
+        let begun = lifecycle.begun();
+        let pending = lifecycle.pending().map(str::to_owned);
+        drop(lifecycle);
+        let (reason, brief_reason) = match (self.holding.reason(), pending) {
+            (Some((reason, brief)), _) => (Some(reason), Some(brief)),
+            (None, Some(missing)) => {
+                let brief = "its probe has not passed yet".to_owned();
+                (Some(format!("{brief}: {missing}")), Some(brief))
+            }
+            (None, None) => match primary.whole_reason() {
+                Some(reason) => (Some(reason), primary.brief_reason()),
+                None => {
+                    let slow = self.slow_start(state, begun);
+                    (slow.clone(), slow)
+                }
+            },
+        };
+        Glance { state, since, reason, brief_reason, retry_at }
+    }
+
     /// The status of the server. `clock` formats a time as RFC 3339.
     pub fn status(&self, now: Instant, clock: &dyn Fn(Instant) -> String) -> ServerStatus {
         let facts = self.primary_facts();
@@ -106,26 +150,14 @@ impl Pool {
             stray_lines: self.stray_lines.load(Ordering::Relaxed),
             instances,
         };
-        if let Some(primary) = self.primary.get() {
-            let lifecycle = primary.lifecycle.lock();
-            status.state = self.holding.shown_state(primary.visible_state(lifecycle.state()));
-            status.since =
-                clock(self.holding.shown_since(status.state).unwrap_or(lifecycle.since()));
-            let retry_at = lifecycle.retry_at().filter(|_| !self.needs_restart());
+        if self.primary.get().is_some() {
+            let glance = self.glance();
+            status.state = glance.state;
+            status.since = clock(glance.since);
             status.retry_in_ms =
-                retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
-            let begun = lifecycle.begun();
-            drop(lifecycle);
-            status.reason = primary.whole_reason();
-            status.brief_reason = primary.brief_reason();
-            if let Some((reason, brief)) = self.holding.reason() {
-                (status.reason, status.brief_reason) = (Some(reason), Some(brief));
-            }
+                glance.retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
+            (status.reason, status.brief_reason) = (glance.reason, glance.brief_reason);
             show_work(&mut status, now, clock);
-            if status.reason.is_none() {
-                status.reason = self.slow_start(status.state, begun);
-                status.brief_reason.clone_from(&status.reason);
-            }
         }
         status
     }

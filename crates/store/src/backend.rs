@@ -38,6 +38,8 @@ pub struct Backend {
     pub users: Arc<dyn Table>,
     pub approvals: Arc<dyn Table>,
     pub usage: Arc<dyn Table>,
+    /// The servers and services that were stopped by hand.
+    pub stopped_by_hand: Arc<dyn Table>,
     pub upkeep: Arc<dyn Upkeep>,
 }
 

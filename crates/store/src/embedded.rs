@@ -55,6 +55,7 @@ impl Embedded {
             users: table(Kind::Users),
             approvals: table(Kind::Approvals),
             usage: table(Kind::Usage),
+            stopped_by_hand: table(Kind::StoppedByHand),
             upkeep: Arc::new(self),
         }
     }

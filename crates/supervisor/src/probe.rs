@@ -239,6 +239,11 @@ impl ProbeWatch {
         self.standing == Standing::Fit
     }
 
+    /// Whether the target was not fit yet in this run.
+    pub fn is_waiting(&self) -> bool {
+        self.standing == Standing::Waiting
+    }
+
     /// What the last check failed on. `None` if it passed, or there was none in this run.
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()

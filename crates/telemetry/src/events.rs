@@ -9,6 +9,7 @@ mod change;
 mod instance;
 mod notify;
 mod service;
+mod stack;
 mod storage;
 mod streams;
 #[cfg(test)]
@@ -17,14 +18,15 @@ mod tests;
 pub use change::{DaemonChanged, ServerChanged};
 pub use instance::{
     AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,
-    InstanceStarted, InstanceStopped, LateAnswer, ListIncomplete, NotSpoken, NotificationDropped,
-    QuestionNotAsked, StrayLine, ToolLeftOut, TurnGivenOn,
+    InstanceStarted, InstanceStopped, InstanceUnhealthy, LateAnswer, ListIncomplete, NotSpoken,
+    NotificationDropped, QuestionNotAsked, StrayLine, ToolLeftOut, TurnGivenOn,
 };
 pub use notify::{NotificationLost, NotificationSent};
 pub use service::{
     AdminUsed, DrainFinished, DrainStarted, InternalFault, NotAccepted, RefusedRequest, Serving,
     SessionExpired, Stopped, Swept,
 };
+pub use stack::{ExternalSeen, NodeChanged, ServiceEnded, ServiceReady, ServiceStarted, rounded};
 pub use storage::{EndUnwritten, SessionRestored, StoreDamaged, StoreFailing, StoreRecovered};
 pub use streams::{StreamEnded, StreamOpened, StreamRefused};
 

@@ -78,6 +78,7 @@ impl MemoryStore {
             users: rows("users"),
             approvals: rows("approvals"),
             usage: rows("usage"),
+            stopped_by_hand: rows("stopped"),
             upkeep: Arc::new(self.clone()),
         }
     }

@@ -17,6 +17,7 @@ mod intake;
 mod link;
 mod listener;
 pub mod probe;
+pub mod probing;
 pub mod process;
 pub mod remote;
 mod request;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_admin::action::{Carrying, Done, Drain, LogLevel};
 use mainstay_admin::{Action, ActionError, Actions};
+use mainstay_fleet::Fleet;
 use mainstay_gateway::Gateway;
 use mainstay_model::status::InstanceState;
 use mainstay_pool::Pool;
@@ -21,6 +22,7 @@ const LISTS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Operator {
     gateway: Weak<Gateway>,
+    pub(super) fleet: Weak<Fleet>,
     log: LogControl,
     /// Cancelled when the daemon is to end.
     stop: CancellationToken,
@@ -33,11 +35,13 @@ pub(super) struct Operator {
 impl Operator {
     pub(super) fn new(
         gateway: &Arc<Gateway>,
+        fleet: &Arc<Fleet>,
         log: LogControl,
         stop: CancellationToken,
         drain: Duration,
     ) -> Self {
-        Self { gateway: Arc::downgrade(gateway), log, stop, drain }
+        let (gateway, fleet) = (Arc::downgrade(gateway), Arc::downgrade(fleet));
+        Self { gateway, fleet, log, stop, drain }
     }
 
     fn stop(&self, dry_run: bool) -> Done {
@@ -108,10 +112,9 @@ impl Actions for Operator {
                 Action::Stop => Ok(self.stop(dry_run)),
                 Action::SetLogLevel(level) => self.set_log_level(level, dry_run).map(Done::from),
                 Action::Refresh { server } => self.refresh(server, dry_run).await.map(Done::from),
-                Action::StartNode { .. } | Action::StopNode { .. } | Action::RestartNode { .. } => {
-                    let error = "this daemon does not start and stop servers by hand";
-                    Err(ActionError::Impossible(error.to_owned()))
-                }
+                Action::StartNode { name } => self.start_node(&name, dry_run).await,
+                Action::StopNode { name } => self.stop_node(&name, dry_run).await,
+                Action::RestartNode { name } => self.restart_node(&name, dry_run).await,
             }
         })
     }

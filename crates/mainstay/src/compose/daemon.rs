@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_admin::{Admin, Tokens};
 use mainstay_config::{Origin, Origins};
+use mainstay_fleet::{Fleet, FleetParts};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::Condition;
 use mainstay_model::settings::{GatewaySettings, Limits, Settings};
@@ -36,6 +38,7 @@ use crate::exit::{Exit, Failure};
 pub(super) struct Daemon {
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
+    fleet: Arc<Fleet>,
     host: Arc<ProcessHost>,
     backend: Backend,
     findings: Arc<ListFindings>,
@@ -98,12 +101,13 @@ impl Daemon {
             message_bytes_max: settings.gateway.limits.message_bytes_max,
             depth_max: settings.gateway.limits.depth_max,
             budget,
-            instance_ids: Arc::default(),
+            instance_ids: Arc::<AtomicU64>::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: findings.clone(),
             seed: secrets::random()?,
         };
-        let pools = settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
+        let pools: Vec<_> =
+            settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
         let own = GatewaySettings { listen: addresses.main[0], ..settings.gateway.clone() };
         let mcp_url = mainstay_config::export::url(&own, None).ok();
@@ -111,6 +115,20 @@ impl Daemon {
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
+        let fleet = Fleet::new(FleetParts {
+            pools: pools.clone(),
+            services: settings.services,
+            volumes: settings.volumes,
+            externals: settings.externals,
+            host: host.clone(),
+            metrics: metrics.clone(),
+            instance_ids: parts.instance_ids,
+            seed: parts.seed,
+            stopped_by_hand: backend.stopped_by_hand.clone(),
+            drain,
+        })
+        .await
+        .map_err(|error| Failure::of(Exit::Usage, &error))?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             layout: Layout { pools, groups: settings.endpoints, names: settings.gateway.names },
             settings: settings.gateway,
@@ -124,12 +142,12 @@ impl Daemon {
         let sections = Sections::new(&settings.notify);
         let notifier = Notifier::start(&settings.notify, &sections, &metrics, &host);
         changes::started(&metrics, &backend.events).await;
-        let answers = Status::new(&gateway, metrics.clone(), &addresses, places, sections);
+        let answers = Status::new(&gateway, &fleet, metrics.clone(), &addresses, places, sections);
         answers.observe();
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),
-            actions: Arc::new(Operator::new(&gateway, log, stop.clone(), drain)),
+            actions: Arc::new(Operator::new(&gateway, &fleet, log, stop.clone(), drain)),
             audit: backend.audit.clone(),
             events: backend.events.clone(),
             tokens,
@@ -138,6 +156,7 @@ impl Daemon {
         });
         gateway.mount(web::mounted(admin));
         gateway.start();
+        fleet.start();
         let mut listeners = vec![
             tokio::spawn(command_socket::serve(gateway.clone(), folder.clone(), unix)),
             tokio::spawn(answers.watch_memory(host.clone())),
@@ -150,6 +169,7 @@ impl Daemon {
         Serving { listen: &addresses.all(), servers: gateway.pools().len() }.emit(&metrics);
         Ok(Self {
             gateway,
+            fleet,
             metrics,
             host,
             backend,
@@ -189,9 +209,11 @@ impl Daemon {
         let (from, to) = (Condition::Running, Condition::Draining);
         DaemonChanged { from, to, reason }.emit(&self.metrics);
         tokio::select! {
-            calls_left = self.gateway.drain_and_stop() => {
+            () = async {
+                let calls_left = self.gateway.drain_and_stop().await;
                 DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
-            }
+                self.fleet.stop().await;
+            } => {}
             () = self.signals.end_wanted() => {
                 let calls = self.gateway.calls_in_flight();
                 tracing::warn!(target: "mainstay", calls, "signalled again: stopping at once");

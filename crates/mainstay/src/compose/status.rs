@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_admin::api::graph::{Graph, Node};
+use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::services::Service;
 use mainstay_admin::api::sessions::{Session, Sessions};
 use mainstay_admin::api::status::{self as api, DaemonStatus, Memory, MemoryBudget};
 use mainstay_admin::{Source, View, health, memory};
+use mainstay_fleet::{self as fleet, Fleet};
 use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
@@ -25,6 +26,7 @@ use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
 use super::listening::Addresses;
+use super::nodes::Nodes;
 use super::notify::Sections;
 use super::target;
 
@@ -37,11 +39,18 @@ const RENAMED_MAX: usize = 100;
 #[derive(Clone)]
 pub(super) struct Status {
     gateway: Weak<Gateway>,
+    fleet: Weak<Fleet>,
     metrics: Arc<Metrics>,
     clock: Clock,
     listen: Vec<SocketAddr>,
     places: Places,
     notify: Sections,
+}
+
+/// Whose memory is measured.
+enum Measured {
+    Of(Arc<Instance>),
+    Service(Arc<fleet::Service>),
 }
 
 /// Where things of the daemon are.
@@ -56,6 +65,7 @@ pub(super) struct Places {
 impl Status {
     pub(super) fn new(
         gateway: &Arc<Gateway>,
+        fleet: &Arc<Fleet>,
         metrics: Arc<Metrics>,
         addresses: &Addresses,
         places: Places,
@@ -63,7 +73,8 @@ impl Status {
     ) -> Self {
         let clock = gateway.clock();
         let listen = addresses.all();
-        Self { gateway: Arc::downgrade(gateway), metrics, clock, listen, places, notify }
+        let (gateway, fleet) = (Arc::downgrade(gateway), Arc::downgrade(fleet));
+        Self { gateway, fleet, metrics, clock, listen, places, notify }
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
@@ -82,7 +93,7 @@ impl Status {
             sample.sessions_displaced(gateway.sessions_displaced());
             sample.budget(gateway.budget());
             sample.store_failing(gateway.store_state().failing.is_some());
-            let memory = memory_of(&gateway);
+            let memory = status.memory_of(&gateway);
             sample.memory(memory.usage_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
                 let name = pool.spec.name.as_str();
@@ -116,12 +127,21 @@ impl Status {
             let instances: Vec<_> =
                 gateway.pools().iter().flat_map(|pool| pool.instances()).collect();
             drop(gateway);
-            let running = |instance: Arc<Instance>| Some((instance.pid()?, instance));
-            let (pids, instances): (Vec<_>, Vec<_>) =
-                instances.into_iter().filter_map(running).unzip();
+            let fleet = self.fleet.upgrade();
+            let services = fleet.iter().flat_map(|fleet| fleet.services());
+            let running = |instance: Arc<Instance>| Some((instance.pid()?, Measured::Of(instance)));
+            let service = |service: &Arc<fleet::Service>| {
+                Some((service.pid()?, Measured::Service(service.clone())))
+            };
+            let running = instances.into_iter().filter_map(running);
+            let (pids, measured): (Vec<_>, Vec<_>) =
+                running.chain(services.filter_map(service)).unzip();
             let seen = host.memory_of_all(pids).await;
-            for (instance, bytes) in instances.iter().zip(seen) {
-                instance.note_memory(bytes.unwrap_or(0));
+            for (measured, bytes) in measured.iter().zip(seen) {
+                match measured {
+                    Measured::Of(instance) => instance.note_memory(bytes.unwrap_or(0)),
+                    Measured::Service(service) => service.note_memory(bytes.unwrap_or(0)),
+                }
             }
         }
     }
@@ -129,10 +149,11 @@ impl Status {
     fn servers(&self, gateway: &Gateway, view: View) -> Vec<Server> {
         let clock = |at| jiff_date(self.clock, at);
         let now = Instant::now();
+        let fleet = self.fleet.upgrade();
         let server = |pool: &Arc<Pool>| {
             let status = pool.status(now, &clock);
-            match view {
-                View::Operator => status.into(),
+            let mut server = match view {
+                View::Operator => Server::from(status),
                 View::Open => Server::from(ServerStatus {
                     target: target::shown(&pool.spec.runtime),
                     reason: status.brief_reason.clone(),
@@ -140,9 +161,29 @@ impl Status {
                     missing: status.missing.iter().map(briefly).collect(),
                     ..status
                 }),
+            };
+            if let Some(fleet) = &fleet {
+                Nodes { fleet, clock: self.clock, view }.complete(&mut server, pool);
             }
+            server
         };
         gateway.pools().iter().map(server).collect()
+    }
+
+    /// The memory of the daemon and of its processes.
+    fn memory_of(&self, gateway: &Gateway) -> Memory {
+        let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
+        let fleet = self.fleet.upgrade();
+        let services = fleet.iter().flat_map(|fleet| fleet.services());
+        let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum::<u64>()
+            + services.filter_map(|service| service.memory_bytes()).sum::<u64>();
+        let own = memory::now();
+        Memory {
+            servers_bytes,
+            usage_bytes: own.resident_bytes + servers_bytes,
+            budgets: budgets(gateway.budget()),
+            ..own
+        }
     }
 }
 
@@ -151,6 +192,7 @@ impl Source for Status {
         let gateway = self.gateway.upgrade();
         let servers =
             gateway.as_ref().map(|gateway| self.servers(gateway, view)).unwrap_or_default();
+        let services = self.services(view);
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
         let pools = pools.filter(|pool| pool.has_pool()).map(|pool| {
@@ -158,9 +200,10 @@ impl Source for Status {
             (pool_numbers(&pool), serves)
         });
         let connection_pool = ConnectionPool::of(pools);
+        let graph = self.graph(View::Open);
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
-            status: word(&servers, draining, gateway.as_deref()),
+            status: word(&servers, &services, draining, gateway.as_deref()),
             circuit_breakers: BTreeMap::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -181,9 +224,11 @@ impl Source for Status {
                 unstored: gateway.store_state().failing,
             }),
             connection_pool,
-            memory_usage: gateway.as_deref().map_or_else(memory::now, memory_of),
-            volumes: BTreeMap::new(),
-            dependencies: BTreeMap::new(),
+            memory_usage: gateway
+                .as_deref()
+                .map_or_else(memory::now, |gateway| self.memory_of(gateway)),
+            volumes: states(&graph, &[NodeKind::Volume]),
+            dependencies: states(&graph, &[NodeKind::Service, NodeKind::External]),
             endpoints: endpoints
                 .iter()
                 .map(|endpoint| api::Endpoint {
@@ -196,24 +241,25 @@ impl Source for Status {
                 })
                 .collect(),
             servers,
-            services: self.services(view),
+            services,
             notifications: self.notify.status(view),
         }
     }
 
     fn health(&self) -> Health {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
-        word(&self.servers(&gateway, View::Open), gateway.is_draining(), Some(&gateway))
+        let (servers, services) = (self.servers(&gateway, View::Open), self.services(View::Open));
+        word(&servers, &services, gateway.is_draining(), Some(&gateway))
     }
 
     fn graph(&self, view: View) -> Graph {
-        let gateway = self.gateway.upgrade();
-        let servers = gateway.map(|gateway| self.servers(&gateway, view)).unwrap_or_default();
-        Graph { nodes: servers.into_iter().map(node).collect() }
+        let Some(fleet) = self.fleet.upgrade() else { return Graph::default() };
+        Nodes { fleet: &fleet, clock: self.clock, view }.graph()
     }
 
-    fn services(&self, _: View) -> Vec<Service> {
-        Vec::new()
+    fn services(&self, view: View) -> Vec<Service> {
+        let Some(fleet) = self.fleet.upgrade() else { return Vec::new() };
+        Nodes { fleet: &fleet, clock: self.clock, view }.services()
     }
 
     fn sessions(&self) -> Vec<Session> {
@@ -236,36 +282,10 @@ fn pool_numbers(pool: &Arc<Pool>) -> PoolNumbers {
     if pool.has_pool() { pool.pool_status().into() } else { PoolNumbers::default() }
 }
 
-/// The memory of the daemon and of its processes.
-fn memory_of(gateway: &Gateway) -> Memory {
-    let instances = gateway.pools().into_iter().flat_map(|pool| pool.instances());
-    let servers_bytes = instances.filter_map(|instance| instance.memory_bytes()).sum();
-    let own = memory::now();
-    Memory {
-        servers_bytes,
-        usage_bytes: own.resident_bytes + servers_bytes,
-        budgets: budgets(gateway.budget()),
-        ..own
-    }
-}
-
-/// A server as a node of the graph.
-fn node(server: Server) -> Node {
-    Node {
-        name: server.name,
-        kind: NodeKind::Server,
-        layer: 0,
-        state: server.state.into(),
-        since: server.since,
-        required: server.required,
-        needs: server.needs,
-        waiting_for: server.waiting_for,
-        stopped_by_hand: server.stopped_by_hand,
-        reason: server.reason,
-        retry_in_ms: server.retry_in_ms,
-        pid: server.instances.iter().find_map(|instance| instance.pid),
-        probe: server.probe,
-    }
+/// The nodes of these kinds with their states.
+fn states(graph: &Graph, kinds: &[NodeKind]) -> BTreeMap<String, String> {
+    let nodes = graph.nodes.iter().filter(|node| kinds.contains(&node.kind));
+    nodes.map(|node| (node.name.to_string(), node.state.as_str().to_owned())).collect()
 }
 
 /// What is missing in a list, as anybody may know it: neither the server's own words nor its URIs.
@@ -299,9 +319,14 @@ fn budgets(budget: Budget) -> BTreeMap<String, MemoryBudget> {
 }
 
 /// The health of the daemon. A failing disk does no harm before a restart.
-fn word(servers: &[Server], draining: bool, gateway: Option<&Gateway>) -> Health {
+fn word(
+    servers: &[Server],
+    services: &[Service],
+    draining: bool,
+    gateway: Option<&Gateway>,
+) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
-    match health::of(servers, &[], draining) {
+    match health::of(servers, services, draining) {
         Health::Ok if unstored() => Health::Degraded,
         health => health,
     }

@@ -14,6 +14,7 @@ pub(crate) enum Kind {
     Users,
     Approvals,
     Usage,
+    StoppedByHand,
 }
 
 /// Gives access to the records of one kind.
@@ -47,6 +48,7 @@ impl Kind {
             Self::Users => "users",
             Self::Approvals => "approvals",
             Self::Usage => "usage",
+            Self::StoppedByHand => "stopped",
         }
     }
 }

@@ -1,17 +1,15 @@
-//! What keeps a node from running, or from running well, in words.
+//! What keeps a node from running, or from running well.
+
+use std::fmt::Debug;
+use std::sync::Arc;
 
 use mainstay_model::status::InstanceState;
 
 /// Why a node does not run, although nothing is wrong with the node itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Hold {
     pub kind: HoldKind,
-    /// The reason for the operator.
-    pub reason: String,
-    /// The same without what only the operator may know.
-    pub brief: String,
-    /// Whether all that is missing is starting, so that it may be ready soon.
-    pub is_loading: bool,
+    pub why: Arc<dyn Why>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +22,17 @@ pub enum HoldKind {
     Stopped,
 }
 
-/// Why a node that runs is degraded: what it needs and does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
+/// Says why a node is held or degraded. The answers are made when they are asked for, because what happens to a
+/// need changes them. Continues a sentence whose subject is the node.
+pub trait Why: Debug + Send + Sync {
     /// The reason for the operator.
-    pub reason: String,
+    fn reason(&self) -> String;
+
     /// The same without what only the operator may know.
-    pub brief: String,
+    fn brief(&self) -> String;
+
+    /// Whether all that is missing is starting, so that it may be ready soon.
+    fn is_loading(&self) -> bool;
 }
 
 // === impl HoldKind ===

@@ -67,6 +67,14 @@ pub struct InstanceFailed<'a> {
     pub last_output: Option<&'a str>,
 }
 
+/// The probe of a ready instance failed too often in a row.
+#[derive(Debug)]
+pub struct InstanceUnhealthy<'a> {
+    pub server: &'a Name,
+    pub instance: InstanceId,
+    pub reason: &'a str,
+}
+
 /// Detection found that the server does not support the other era.
 #[derive(Debug)]
 pub struct NotSpoken<'a> {
@@ -190,6 +198,13 @@ impl InstanceLost<'_> {
             target: "mainstay",
             %server, %instance, reason, last_output, retry_in_ms, held_back, "instance lost"
         );
+    }
+}
+
+impl InstanceUnhealthy<'_> {
+    pub fn emit(self, _: &Metrics) {
+        let Self { server, instance, reason } = self;
+        warn!(target: "mainstay", %server, %instance, reason, "instance unhealthy");
     }
 }
 
@@ -321,12 +336,12 @@ impl QuestionNotAsked<'_> {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The lines of some output, each cut: programs report at its beginning or at its end why they exit. Both
 /// formatters of the log escape it.
-fn lines(output: &str) -> String {
+pub(super) fn lines(output: &str) -> String {
     output.lines().map(|line| cut(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }

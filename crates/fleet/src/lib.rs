@@ -1,0 +1,18 @@
+//! The fleet: all servers, services and externals of a daemon, and the dependency graph over them.
+//!
+//! `supervisor::graph` decides who may run. A [`Fleet`] tells it what it sees, and carries its decisions out: it
+//! holds and releases the pools of servers, runs services, and watches externals with their probes.
+
+mod by_hand;
+mod external;
+mod fleet;
+mod member;
+mod service;
+mod view;
+mod words;
+
+pub use self::external::External;
+pub use self::fleet::{Fleet, FleetParts, Stopping, UnknownNode};
+pub use self::service::Service;
+pub use self::service::status::ServiceStatus;
+pub use self::view::{BlockerView, NodeView, Seen};

@@ -1,0 +1,136 @@
+//! The nodes of the graph as they run.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::status::InstanceState;
+use mainstay_pool::{ChangeHook, Pool};
+use mainstay_supervisor::graph::{Hold, Why};
+
+use crate::external::External;
+use crate::service::Service;
+
+/// A node of the graph.
+#[derive(Debug, Clone)]
+pub(crate) enum Member {
+    Server(Arc<Pool>),
+    Service(Arc<Service>),
+    External(Arc<External>),
+    /// Nobody watches it, and it holds nobody up.
+    Volume,
+}
+
+/// What a node shows of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    pub(crate) state: InstanceState,
+    pub(crate) since: Instant,
+    /// Why it is not ready, for the operator.
+    pub(crate) reason: Option<String>,
+    /// The same without what only the operator may know.
+    pub(crate) brief: Option<String>,
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) pid: Option<u32>,
+}
+
+// === impl Member ===
+
+impl Member {
+    pub(crate) fn on_change(&self, hook: ChangeHook) {
+        match self {
+            Self::Server(pool) => pool.holding().on_change(hook),
+            Self::Service(service) => service.holding().on_change(hook),
+            Self::External(external) => external.on_change(hook),
+            Self::Volume => {}
+        }
+    }
+
+    /// The state of the node by itself, without what the graph makes of it.
+    pub(crate) fn own_state(&self) -> InstanceState {
+        match self {
+            Self::Server(pool) => pool.own_state(),
+            Self::Service(service) => service.own_state(),
+            Self::External(external) => external.state(),
+            Self::Volume => InstanceState::Ready,
+        }
+    }
+
+    pub(crate) fn hold(&self, hold: Hold, drain: Duration) {
+        match self {
+            Self::Server(pool) => pool.hold(hold, drain),
+            Self::Service(service) => service.hold(hold),
+            Self::External(_) | Self::Volume => {}
+        }
+    }
+
+    pub(crate) fn release(&self, afresh: bool) {
+        match self {
+            Self::Server(pool) => pool.release(afresh),
+            Self::Service(service) => service.release(afresh),
+            Self::External(_) | Self::Volume => {}
+        }
+    }
+
+    pub(crate) fn set_shortage(&self, shortage: Option<Arc<dyn Why>>) {
+        match self {
+            Self::Server(pool) => pool.set_shortage(shortage),
+            Self::Service(service) => service.set_shortage(shortage),
+            Self::External(_) | Self::Volume => {}
+        }
+    }
+
+    /// Waits until nothing of a node that is held runs any more.
+    pub(crate) async fn until_ended(&self) {
+        match self {
+            Self::Server(pool) => pool.until_ended().await,
+            Self::Service(service) => service.until_ended().await,
+            Self::External(_) | Self::Volume => {}
+        }
+    }
+
+    /// Calls in flight.
+    pub(crate) fn calls(&self) -> usize {
+        match self {
+            Self::Server(pool) => pool.in_flight(),
+            Self::Service(_) | Self::External(_) | Self::Volume => 0,
+        }
+    }
+
+    /// Checks the node at once, because something that needs it was lost.
+    pub(crate) fn hasten(&self) {
+        match self {
+            Self::Server(pool) => pool.hasten_probe(),
+            Self::Service(service) => service.hasten_probe(),
+            Self::External(external) => external.hasten(),
+            Self::Volume => {}
+        }
+    }
+
+    pub(crate) fn is_required(&self) -> bool {
+        match self {
+            Self::Server(pool) => pool.spec.required,
+            Self::Service(service) => service.spec.required,
+            Self::External(_) | Self::Volume => false,
+        }
+    }
+
+    /// What the node shows of itself now. `None` for a volume.
+    pub(crate) fn sight(&self) -> Option<Sight> {
+        match self {
+            Self::Server(pool) => {
+                let glance = pool.glance();
+                Some(Sight {
+                    state: glance.state,
+                    since: glance.since,
+                    reason: glance.reason,
+                    brief: glance.brief_reason,
+                    retry_at: glance.retry_at,
+                    pid: pool.primary_base().and_then(|base| base.pid()),
+                })
+            }
+            Self::Service(service) => Some(service.sight()),
+            Self::External(external) => Some(external.sight()),
+            Self::Volume => None,
+        }
+    }
+}

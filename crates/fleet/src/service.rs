@@ -1,0 +1,210 @@
+//! A service: a program that Mainstay runs for a stack, with the same lifecycle as an instance of a server.
+
+mod driver;
+mod run;
+pub(crate) mod status;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use mainstay_model::InstanceId;
+use mainstay_model::settings::{ServiceKind, ServiceSpec};
+use mainstay_model::status::InstanceState;
+use mainstay_pool::Holding;
+use mainstay_supervisor::backoff::Jitter;
+use mainstay_supervisor::condition::ServerWatch;
+use mainstay_supervisor::graph::{Hold, Why};
+use mainstay_supervisor::lifecycle::{Lifecycle, RestartPolicy};
+use mainstay_telemetry::Metrics;
+use mainstay_upstream::probing::Probe;
+use mainstay_upstream::process::ProcessHost;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::member::Sight;
+
+/// A service over all its runs.
+#[derive(Debug)]
+pub struct Service {
+    pub spec: ServiceSpec,
+    pub(crate) id: InstanceId,
+    pub(crate) host: Arc<ProcessHost>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) probe: Option<Probe>,
+    pub(crate) lifecycle: Mutex<Lifecycle>,
+    pub(crate) facts: Mutex<Facts>,
+    pub(crate) holding: Holding,
+    /// Notified when the service is held or released.
+    pub(crate) ordered: Notify,
+    /// Counts state changes. Waiters check the state again after each.
+    pub(crate) changed: watch::Sender<u64>,
+    /// What people are told about it.
+    pub(crate) watch: Mutex<ServerWatch>,
+    pub(crate) stop: CancellationToken,
+    /// Cancelled when nothing of it is left after [`stop`](Self::stop).
+    over: CancellationToken,
+    /// Resident memory in bytes, as measured last. 0: not measured.
+    memory: AtomicU64,
+}
+
+/// What is known about the process of a service.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) pid: Option<u32>,
+    /// The first and the last lines of the run before.
+    pub(crate) last_output: Vec<String>,
+    /// Why the run before ended, without anything that the service or its configuration says.
+    pub(crate) brief_reason: Option<String>,
+    pub(crate) been_ready: bool,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// A service that does not run yet.
+    pub(crate) fn new(
+        spec: ServiceSpec,
+        id: InstanceId,
+        host: &Arc<ProcessHost>,
+        metrics: &Arc<Metrics>,
+        seed: u64,
+    ) -> Self {
+        let seed = seed.wrapping_add(id.0);
+        let policy = RestartPolicy {
+            start: spec.start_deadline,
+            jitter: Jitter::seeded(seed),
+            rule: spec.restart,
+            is_job: spec.kind == ServiceKind::Once,
+            ..RestartPolicy::default()
+        };
+        let now = Instant::now();
+        Self {
+            probe: spec.probe.as_ref().map(|probe| Probe::new(probe, &spec.name, host, seed)),
+            id,
+            host: host.clone(),
+            metrics: metrics.clone(),
+            lifecycle: Mutex::new(Lifecycle::new(policy, now)),
+            facts: Mutex::default(),
+            holding: Holding::default(),
+            ordered: Notify::new(),
+            changed: watch::Sender::new(0),
+            watch: Mutex::new(ServerWatch::new(now)),
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+            memory: AtomicU64::new(0),
+            spec,
+        }
+    }
+
+    /// What keeps the service from running.
+    pub fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
+    /// The state of the service by itself.
+    pub fn own_state(&self) -> InstanceState {
+        self.lifecycle.lock().state()
+    }
+
+    /// The state of the service, with what keeps it from running.
+    pub fn state(&self) -> InstanceState {
+        self.holding.shown_state(self.own_state())
+    }
+
+    /// The probe, if one is configured.
+    pub fn probe(&self) -> Option<&Probe> {
+        self.probe.as_ref()
+    }
+
+    /// The process id, while it has a process.
+    pub fn pid(&self) -> Option<u32> {
+        self.facts.lock().pid
+    }
+
+    /// Records the resident memory of its processes, in bytes.
+    pub fn note_memory(&self, bytes: u64) {
+        self.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Resident memory of its processes in bytes. `None` without a process or a measurement.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        self.pid()?;
+        Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
+    pub(crate) fn hold(self: &Arc<Self>, hold: Hold) {
+        self.holding.hold(hold, std::time::Duration::ZERO);
+        self.note_order();
+    }
+
+    pub(crate) fn release(self: &Arc<Self>, afresh: bool) {
+        if self.holding.release(afresh) {
+            self.note_order();
+        }
+    }
+
+    pub(crate) fn set_shortage(self: &Arc<Self>, shortage: Option<Arc<dyn Why>>) {
+        if self.holding.set_shortage(shortage) {
+            self.note_order();
+        }
+    }
+
+    /// Makes its probe check it at once.
+    pub(crate) fn hasten_probe(&self) {
+        if let Some(probe) = &self.probe {
+            probe.hasten();
+        }
+    }
+
+    /// Waits until nothing of a service that is held runs any more.
+    pub(crate) async fn until_ended(&self) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let is_over = matches!(self.own_state(), InstanceState::Stopped);
+            if is_over || !self.holding.is_held() || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn note_order(self: &Arc<Self>) {
+        self.ordered.notify_one();
+        self.note_change();
+    }
+
+    /// Makes a change of the state known.
+    pub(crate) fn note_change(&self) {
+        self.watch_condition();
+        self.changed.send_modify(|count| *count += 1);
+        self.holding.tell_change();
+    }
+
+    /// Why it is not ready, for the operator and in brief.
+    fn reasons(&self) -> (Option<String>, Option<String>) {
+        if let Some((whole, brief)) = self.holding.reason() {
+            return (Some(whole), Some(brief));
+        }
+        let lifecycle = self.lifecycle.lock();
+        if let Some(missing) = lifecycle.pending() {
+            let brief = "its probe has not passed yet".to_owned();
+            return (Some(format!("its probe has not passed yet: {missing}")), Some(brief));
+        }
+        let Some(reason) = lifecycle.reason().map(str::to_owned) else { return (None, None) };
+        drop(lifecycle);
+        let brief = self.facts.lock().brief_reason.clone();
+        (Some(reason), Some(brief.unwrap_or_else(|| "it was lost".to_owned())))
+    }
+
+    pub(crate) fn sight(&self) -> Sight {
+        let (reason, brief) = self.reasons();
+        let state = self.state();
+        let lifecycle = self.lifecycle.lock();
+        let since = self.holding.shown_since(state).unwrap_or(lifecycle.since());
+        let retry_at = lifecycle.retry_at();
+        drop(lifecycle);
+        Sight { state, since, reason, brief, retry_at, pid: self.pid() }
+    }
+}

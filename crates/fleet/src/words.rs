@@ -1,0 +1,146 @@
+//! Says why a node waits or is degraded: which need is missing, and what is wrong at the end of the chain.
+
+use std::sync::Weak;
+
+use mainstay_model::Need;
+use mainstay_model::status::InstanceState;
+use mainstay_supervisor::graph::{NodeNo, Why};
+
+use crate::fleet::Fleet;
+use crate::member::Member;
+
+/// The reason of a node that was stopped by hand.
+#[derive(Debug)]
+pub(crate) struct StoppedByHand;
+
+/// The reason of a node that waits for its needs, or runs without one of them.
+#[derive(Debug)]
+pub(crate) struct MissingNeeds {
+    pub(crate) fleet: Weak<Fleet>,
+    pub(crate) node: NodeNo,
+}
+
+/// A missing need, with the way to where the trouble is.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    /// The need, what it needs and does not have, and so on. Never empty.
+    pub(crate) links: Vec<ChainLink>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ChainLink {
+    pub(crate) id: Need,
+    pub(crate) member: Member,
+    pub(crate) is_stopped_by_hand: bool,
+}
+
+/// The longest part of a reason of another node that is quoted, in characters.
+const QUOTED_MAX: usize = 300;
+
+// === impl StoppedByHand ===
+
+impl Why for StoppedByHand {
+    fn reason(&self) -> String {
+        "it was stopped by hand".to_owned()
+    }
+
+    fn brief(&self) -> String {
+        self.reason()
+    }
+
+    fn is_loading(&self) -> bool {
+        false
+    }
+}
+
+// === impl MissingNeeds ===
+
+impl MissingNeeds {
+    fn chains(&self) -> Vec<Chain> {
+        self.fleet.upgrade().map(|fleet| fleet.chains(self.node)).unwrap_or_default()
+    }
+
+    fn say(&self, whole: bool) -> String {
+        let each: Vec<_> = self.chains().iter().map(|chain| chain.say(whole)).collect();
+        match each.as_slice() {
+            // What was missing is there again, and the node is told at once.
+            [] => "what it needs is ready again".to_owned(),
+            each => format!("it needs {}", each.join(", and ")),
+        }
+    }
+}
+
+impl Why for MissingNeeds {
+    fn reason(&self) -> String {
+        self.say(true)
+    }
+
+    fn brief(&self) -> String {
+        self.say(false)
+    }
+
+    fn is_loading(&self) -> bool {
+        self.chains().iter().all(|chain| chain.end().is_loading())
+    }
+}
+
+// === impl Chain ===
+
+impl Chain {
+    /// Where the trouble is.
+    pub(crate) fn end(&self) -> &ChainLink {
+        &self.links[self.links.len() - 1]
+    }
+
+    /// "service:db, which waits for external:disk, which is unhealthy: …"
+    fn say(&self, whole: bool) -> String {
+        let mut said = self.links[0].id.to_string();
+        for two in self.links.windows(2) {
+            let verb = if two[0].runs() { "runs without" } else { "waits for" };
+            said.push_str(&format!(", which {verb} {}", two[1].id));
+        }
+        format!("{said}, which {}", self.end().trouble(whole))
+    }
+}
+
+// === impl ChainLink ===
+
+impl ChainLink {
+    fn runs(&self) -> bool {
+        matches!(self.member.own_state(), InstanceState::Ready | InstanceState::Idle)
+    }
+
+    /// Whether it may be ready soon.
+    fn is_loading(&self) -> bool {
+        use InstanceState::{Handshaking, Ready, Starting, Stopped};
+        !self.is_stopped_by_hand
+            && matches!(self.member.own_state(), Starting | Handshaking | Stopped | Ready)
+    }
+
+    /// What is wrong with it, as the rest of a sentence.
+    fn trouble(&self, whole: bool) -> String {
+        if self.is_stopped_by_hand {
+            return "was stopped by hand".to_owned();
+        }
+        let Some(sight) = self.member.sight() else { return "is a volume".to_owned() };
+        let is = match sight.state {
+            InstanceState::Starting | InstanceState::Handshaking => "is starting".to_owned(),
+            InstanceState::BackingOff => "was lost and is tried again soon".to_owned(),
+            InstanceState::Stopped => "is not running".to_owned(),
+            InstanceState::Failed => "failed".to_owned(),
+            state => format!("is {}", state.as_str()),
+        };
+        let why = if whole { sight.reason } else { sight.brief };
+        match why.as_deref().and_then(|why| why.lines().next()) {
+            Some(why) if !why.is_empty() => format!("{is}: {}", cut(why)),
+            _ => is,
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

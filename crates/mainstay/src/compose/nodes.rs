@@ -1,0 +1,204 @@
+//! The dependency graph, services and externals, as the API shows them.
+
+use std::time::{Instant, SystemTime};
+
+use mainstay_admin::View;
+use mainstay_admin::api::graph::{Blocker, Cause, Graph, Node, NodeState, Probe};
+use mainstay_admin::api::servers::Server;
+use mainstay_admin::api::services::Service;
+use mainstay_fleet::{BlockerView, Fleet, NodeView, Seen};
+use mainstay_gateway::Clock;
+use mainstay_model::NodeKind;
+use mainstay_model::settings::{ProbeCheck, Runtime, ServiceKind};
+use mainstay_pool::Pool;
+use mainstay_supervisor::probe::Outcome;
+use mainstay_upstream::probing::Newest;
+
+use super::target;
+
+/// Reads nodes for somebody who may see so much of them.
+#[derive(Clone, Copy)]
+pub(super) struct Nodes<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) clock: Clock,
+    pub(super) view: View,
+}
+
+// === impl Nodes ===
+
+impl Nodes<'_> {
+    pub(super) fn graph(&self) -> Graph {
+        Graph { nodes: self.fleet.view().into_iter().map(|node| self.node(node)).collect() }
+    }
+
+    pub(super) fn services(&self) -> Vec<Service> {
+        self.fleet.services().map(|service| self.service(service)).collect()
+    }
+
+    /// Adds what the graph knows of a server.
+    pub(super) fn complete(&self, server: &mut Server, pool: &Pool) {
+        if let Some(node) = self.fleet.view_of(server.name.as_str()) {
+            server.waiting_for = self.blockers(node.blockers);
+            server.needs = node.needs;
+            server.stopped_by_hand = node.is_stopped_by_hand;
+        }
+        server.probe = pool.probe().map(|probe| self.probe(&pool.spec.probe, probe.newest()));
+    }
+
+    fn node(&self, node: NodeView) -> Node {
+        let probe = self.probe_of(node.id.kind, node.id.name.as_str());
+        Node {
+            kind: node.id.kind,
+            layer: node.layer,
+            state: node.state.map_or(NodeState::Unwatched, NodeState::Watched),
+            since: self.date(node.since),
+            required: node.is_required,
+            needs: node.needs,
+            waiting_for: self.blockers(node.blockers),
+            stopped_by_hand: node.is_stopped_by_hand,
+            reason: self.reason(node.reason, node.brief_reason),
+            retry_in_ms: node.retry_at.map(left),
+            pid: node.pid,
+            probe,
+            name: node.id.name,
+        }
+    }
+
+    fn service(&self, service: &mainstay_fleet::Service) -> Service {
+        let status = service.status();
+        let node = self.fleet.view_of(service.spec.name.as_str());
+        let (needs, blockers, stopped_by_hand) = node
+            .map(|node| (node.needs, node.blockers, node.is_stopped_by_hand))
+            .unwrap_or_default();
+        let kind = match status.kind {
+            ServiceKind::Service => "service",
+            ServiceKind::Once => "once",
+        };
+        let target = match self.view {
+            View::Operator => service.spec.process.command.join(" "),
+            View::Open => target::shown(&Runtime::Process(service.spec.process.clone())),
+        };
+        let last_output = Some(status.last_output.join("\n"));
+        let is_shown = self.view == View::Operator && !status.state.serves();
+        Service {
+            name: service.spec.name.clone(),
+            kind: kind.to_owned(),
+            target,
+            required: service.spec.required,
+            state: status.state,
+            reason: self.reason(status.reason, status.brief_reason),
+            last_output: last_output.filter(|lines| is_shown && !lines.is_empty()),
+            since: self.date(status.since),
+            been_ready: status.been_ready,
+            retry_in_ms: status.retry_at.map(left),
+            restarts: status.restarts,
+            pid: status.pid,
+            memory_bytes: service.memory_bytes(),
+            probe: service.probe().map(|probe| self.probe(&service.spec.probe, probe.newest())),
+            needs,
+            waiting_for: self.blockers(blockers),
+            stopped_by_hand,
+        }
+    }
+
+    fn probe_of(&self, kind: NodeKind, name: &str) -> Option<Probe> {
+        match kind {
+            NodeKind::Service => {
+                let service = self.fleet.services().find(|it| it.spec.name.as_str() == name)?;
+                let probe = service.probe()?;
+                Some(self.probe(&service.spec.probe, probe.newest()))
+            }
+            NodeKind::External => {
+                let external = self.fleet.externals().find(|it| it.spec.name.as_str() == name)?;
+                let newest = external.probe().newest();
+                Some(self.probe(&Some(external.spec.probe.clone()), newest))
+            }
+            NodeKind::Server => {
+                let pool = self.fleet.pools().find(|pool| pool.spec.name.as_str() == name)?;
+                Some(self.probe(&pool.spec.probe, pool.probe()?.newest()))
+            }
+            NodeKind::Volume => None,
+        }
+    }
+
+    fn probe(&self, spec: &Option<mainstay_model::settings::ProbeSpec>, newest: Newest) -> Probe {
+        let kind = spec.as_ref().map_or("", |spec| kind_of(&spec.check)).to_owned();
+        let (outcome, at, failure) = match newest.result {
+            None => (None, None, None),
+            Some((outcome, at)) => {
+                let word = match outcome {
+                    Outcome::Passed => "passed",
+                    Outcome::Unfit(_) => "unfit",
+                    Outcome::Silent(_) => "silent",
+                };
+                (Some(word.to_owned()), Some(date_of(at)), outcome.failure().cloned())
+            }
+        };
+        let detail = failure.map(|failure| match self.view {
+            View::Operator => failure.reason,
+            View::Open => failure.brief,
+        });
+        Probe { kind, outcome, at, failures: newest.failures, detail }
+    }
+
+    fn blockers(&self, blockers: Vec<BlockerView>) -> Vec<Blocker> {
+        blockers.into_iter().map(|blocker| self.blocker(blocker)).collect()
+    }
+
+    fn blocker(&self, blocker: BlockerView) -> Blocker {
+        let BlockerView { need, cause } = blocker;
+        let cause = cause.map(|cause| Cause {
+            state: state_of(&cause),
+            reason: self.reason(cause.reason, cause.brief_reason),
+            need: cause.id,
+        });
+        Blocker {
+            state: state_of(&need),
+            since: self.date(need.since),
+            reason: self.reason(need.reason, need.brief_reason),
+            need: need.id,
+            cause,
+        }
+    }
+
+    fn reason(&self, whole: Option<String>, brief: Option<String>) -> Option<String> {
+        match self.view {
+            View::Operator => whole,
+            View::Open => brief,
+        }
+    }
+
+    fn date(&self, at: Instant) -> String {
+        date_of(self.clock.date(at))
+    }
+}
+
+fn state_of(seen: &Seen) -> NodeState {
+    match seen.id.kind {
+        NodeKind::Volume => NodeState::Unwatched,
+        NodeKind::Server | NodeKind::Service | NodeKind::External => NodeState::Watched(seen.state),
+    }
+}
+
+fn kind_of(check: &ProbeCheck) -> &'static str {
+    match check {
+        ProbeCheck::Ping => "ping",
+        ProbeCheck::Tool(_) => "tool",
+        ProbeCheck::Http(_) => "http",
+        ProbeCheck::Tcp(_) => "tcp",
+        ProbeCheck::Command(_) => "command",
+        ProbeCheck::Log(_) => "log",
+        ProbeCheck::Redis(_) => "redis",
+        ProbeCheck::Postgres(_) => "postgres",
+    }
+}
+
+/// A time as RFC 3339.
+pub(super) fn date_of(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map(|date| format!("{date:.3}")).unwrap_or_default()
+}
+
+/// The milliseconds until a time.
+fn left(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
