@@ -121,7 +121,7 @@ const NEEDS: [Need; 17] = [
     },
     Need {
         what: "Python 3.11 or later",
-        suites: &["conformance"],
+        suites: &["tests", "conformance"],
         check: &["python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
         from: Source::Debian(&["python3"]),
     },

@@ -18,7 +18,7 @@ struct Proof {
     variable: &'static str,
 }
 
-const PROOFS: [Proof; 2] = [
+const PROOFS: [Proof; 3] = [
     Proof {
         name: "memory",
         tests: "memory::proof::",
@@ -30,6 +30,12 @@ const PROOFS: [Proof; 2] = [
         tests: "packaged::proof::",
         build: packages,
         variable: "MAINSTAY_PROOF_DIST",
+    },
+    Proof {
+        name: "stack",
+        tests: "stack::proof::",
+        build: release,
+        variable: "MAINSTAY_PROOF_BINARY",
     },
 ];
 

@@ -101,7 +101,8 @@ fn table(outcomes: &[Outcome]) -> String {
 
 fn format(root: &Path) -> anyhow::Result<Vec<String>> {
     watched::run(root, &cargo(), &["fmt", "--all", "--check"])?;
-    watched::run(&root.join("fuzz"), &cargo(), &["fmt", "--check"])
+    watched::run(&root.join("fuzz"), &cargo(), &["fmt", "--check"])?;
+    watched::run(&root.join("examples/ai-stack/embeddings"), &cargo(), &["fmt", "--check"])
 }
 
 fn lints(root: &Path) -> anyhow::Result<Vec<String>> {

@@ -25,7 +25,7 @@ use mainstay_testkit::{Client, Daemon};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::shared::{PATIENCE, daemon};
+use crate::shared::PATIENCE;
 use members::MEMBERS;
 
 /// The longest time that all may take to be ready: what S4 allows.
@@ -81,7 +81,7 @@ impl Plan {
     async fn start(&self) -> Stack {
         let database = tempfile::Builder::new().prefix("mainstay-stack-").tempdir().unwrap();
         let ports = free_ports();
-        let mut builder = daemon()
+        let mut builder = Daemon::builder(binary())
             .config_file(&example().join("mainstay.toml"))
             .gone_within(Duration::from_secs(30))
             .variable("LLAMA_LOAD_FOR", "1")
@@ -167,6 +167,12 @@ impl Stack {
         let text = reply.text().await.unwrap();
         (reply.status, serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)))
     }
+}
+
+/// The program under test; the proofs name another.
+fn binary() -> PathBuf {
+    let own = || PathBuf::from(env!("CARGO_BIN_EXE_mainstay"));
+    std::env::var_os("MAINSTAY_PROOF_BINARY").map_or_else(own, PathBuf::from)
 }
 
 fn example() -> PathBuf {
