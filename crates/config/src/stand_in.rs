@@ -14,7 +14,15 @@ use crate::expand::is_variable;
 
 /// A value that is valid as a host, a port and a part of a path.
 const WORD: &str = "1";
-const ADDRESS: &str = "http://1";
+/// Values for keys that want an address.
+const ADDRESSES: [(&str, &str); 6] = [
+    ("url", "http://1"),
+    ("http", "http://1"),
+    ("target", "http://1"),
+    ("tcp", "1:1"),
+    ("redis", "redis://1"),
+    ("postgres", "postgres://1"),
+];
 
 /// A disk on which every secret can be read.
 pub(crate) struct EverySecret;
@@ -32,9 +40,9 @@ struct Mention<'a> {
 pub(crate) fn stand_in(text: &str, env: &mut BTreeMap<String, String>) {
     for Mention { name, at, .. } in mentions(text).filter(|mention| !mention.has_default) {
         let before = text[..at].trim_end_matches(['"', '\'']).trim_end();
-        let is_address =
-            before.strip_suffix('=').is_some_and(|key| key.trim_end().ends_with("url"));
-        let value = if is_address { ADDRESS } else { WORD };
+        let key = before.strip_suffix('=').map(str::trim_end).unwrap_or_default();
+        let address = ADDRESSES.into_iter().find(|(name, _)| key.ends_with(name));
+        let value = address.map_or(WORD, |(_, address)| address);
         env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
 }

@@ -90,7 +90,7 @@ pub(crate) enum Command {
     /// Add a server to the configuration file; comments and format stay
     #[command(after_help = examples::ADD)]
     Add(AddArgs),
-    /// Remove a server or a group from the configuration file
+    /// Remove a server, a group, a service, a volume or an external from the configuration file
     #[command(after_help = examples::REMOVE)]
     Remove(RemoveArgs),
     /// Import servers from the file of an MCP client or from a compose file

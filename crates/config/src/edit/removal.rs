@@ -1,4 +1,4 @@
-//! Removes a server or a group.
+//! Removes a server, a group, a service, a volume or an external.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::import::position;
 use crate::line_ends;
 use crate::problem::Problems;
 
-/// The configuration without a server or a group.
+/// The configuration without something that has a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     pub text: String,
-    /// `server` or `group`.
+    /// `server`, `group`, `service`, `volume` or `external`.
     pub kind: &'static str,
     /// Groups that no longer have the server.
     pub groups: Vec<String>,
@@ -30,19 +30,25 @@ pub struct Removed {
 pub enum RemoveError {
     #[error("the configuration is not valid TOML")]
     Broken(Problems),
-    #[error("there is no server or group `{name}`")]
+    #[error("nothing in the configuration is called `{name}`")]
     Unknown {
         name: String,
-        /// The servers and groups that there are.
+        /// The names that there are.
         names: Vec<String>,
     },
-    /// Servers need it, each with its line.
+    /// Servers and services need it, each with its line.
     #[error("`{name}` is needed by {}", list(by))]
-    Needed { name: String, by: Vec<(String, usize)> },
+    Needed {
+        name: String,
+        /// As needs name it: `service:database`.
+        need: String,
+        /// ``server `search` ``, and its line.
+        by: Vec<(String, usize)>,
+    },
     /// The only server of a group.
     #[error("group `{group}` (line {line}) has no other server")]
     LastOfGroup { group: String, line: usize },
-    /// The only server that a notification names. Without `servers`, it would be about all of them.
+    /// All that a notification names. Without `servers`, it would be about all of them.
     #[error("`[[notify]]` (line {line}) names no other server")]
     LastOfNotify { line: usize },
     #[error("it can't be removed without changing something else (line {line})")]
@@ -58,28 +64,35 @@ struct Listing<'a> {
     at: &'a At,
 }
 
-/// Removes a server from the text, and from all groups and notifications. Or removes a group.
+/// The sections whose tables have names, and the noun for one of them.
+const SECTIONS: [(&str, &str); 5] = [
+    ("servers", "server"),
+    ("endpoints", "group"),
+    ("services", "service"),
+    ("volumes", "volume"),
+    ("externals", "external"),
+];
+
+/// Removes what has this name from the text, and from all groups and notifications.
 ///
 /// # Errors
-/// When something else needs the server, and when the text is not TOML.
+/// When something else needs it, and when the text is not TOML.
 pub fn remove(path: &Path, text: &str, name: &str) -> Result<Removed, RemoveError> {
     let root = tree(path, text).map_err(RemoveError::Broken)?;
-    let find = |section| named(&root, section).into_iter().find(|entry| entry.key == name);
-    let (section, kind, entry) = match (find("servers"), find("endpoints")) {
-        (Some(entry), _) => ("servers", "server", entry),
-        (None, Some(entry)) => ("endpoints", "group", entry),
-        (None, None) => {
-            let all =
-                ["servers", "endpoints"].into_iter().flat_map(|section| named(&root, section));
-            let names = all.map(|entry| entry.key.clone()).collect();
-            return Err(RemoveError::Unknown { name: name.to_owned(), names });
-        }
+    let found = SECTIONS.into_iter().find_map(|(section, kind)| {
+        let entry = named(&root, section).into_iter().find(|entry| entry.key == name)?;
+        Some((section, kind, entry))
+    });
+    let Some((section, kind, entry)) = found else {
+        let all = SECTIONS.into_iter().flat_map(|(section, _)| named(&root, section));
+        let names = all.map(|entry| entry.key.clone()).collect();
+        return Err(RemoveError::Unknown { name: name.to_owned(), names });
     };
-    let mut members = Vec::new();
-    if section == "servers" {
-        needed(&root, text, name)?;
-        members = memberships(&root, text, name)?;
-    }
+    needed(&root, text, kind, name)?;
+    let members = match is_listed(section) {
+        true => memberships(&root, text, name)?,
+        false => Vec::new(),
+    };
     let expected = without(&root, section, name);
     let holds = |after: &String| {
         let (root, errors) = parse_file(after);
@@ -134,15 +147,32 @@ fn line_of(text: &str, at: &At) -> usize {
     }
 }
 
-fn needed(root: &Node, text: &str, name: &str) -> Result<(), RemoveError> {
-    let need = format!("server:{name}");
-    let others = named(root, "servers").into_iter().filter(|entry| entry.key != name);
-    let by = others.filter_map(|entry| {
+/// Whether groups or notifications name tables of this section.
+fn is_listed(section: &str) -> bool {
+    matches!(section, "servers" | "services" | "externals")
+}
+
+/// Whether groups name tables of this section.
+fn is_grouped(section: &str) -> bool {
+    section == "servers"
+}
+
+fn needed(root: &Node, text: &str, kind: &str, name: &str) -> Result<(), RemoveError> {
+    let need = format!("{kind}:{name}");
+    let needing = [("servers", "server"), ("services", "service")].into_iter();
+    let others = needing.flat_map(|(section, noun)| {
+        named(root, section).into_iter().map(move |entry| (noun, entry))
+    });
+    let by = others.filter(|(_, entry)| entry.key != name).filter_map(|(noun, entry)| {
         let item = items(&entry.node, "needs").iter().find(|item| is_text(item, &need))?;
-        Some((entry.key.clone(), line_of(text, &item.at)))
+        Some((format!("{noun} `{}`", entry.key), line_of(text, &item.at)))
     });
     let by: Vec<_> = by.collect();
-    if by.is_empty() { Ok(()) } else { Err(RemoveError::Needed { name: name.to_owned(), by }) }
+    if by.is_empty() {
+        Ok(())
+    } else {
+        Err(RemoveError::Needed { name: name.to_owned(), need, by })
+    }
 }
 
 /// The groups and notifications.
@@ -193,13 +223,15 @@ fn without(root: &Node, section: &str, name: &str) -> Json {
     if let Some(tables) = all[section].as_object_mut() {
         tables.remove(name);
     }
-    if section == "servers" {
+    if is_listed(section) {
         let drop_from = |table: &mut Json| {
             if let Some(servers) = table.get_mut("servers").and_then(Json::as_array_mut) {
                 servers.retain(|server| server != name);
             }
         };
-        if let Some(groups) = all.get_mut("endpoints").and_then(Json::as_object_mut) {
+        if is_grouped(section)
+            && let Some(groups) = all.get_mut("endpoints").and_then(Json::as_object_mut)
+        {
             groups.values_mut().for_each(drop_from);
         }
         if let Some(sections) = all.get_mut("notify").and_then(Json::as_array_mut) {
@@ -221,8 +253,9 @@ fn normal(mut all: Json) -> Json {
 fn rewritten(text: &str, section: &str, name: &str) -> Option<String> {
     let mut document = text.parse::<DocumentMut>().ok()?;
     document.get_mut(section)?.as_table_like_mut()?.remove(name)?;
-    if section == "servers" {
-        if let Some(groups) = document.get_mut("endpoints").and_then(Item::as_table_like_mut) {
+    if is_listed(section) {
+        let groups = document.get_mut("endpoints").and_then(Item::as_table_like_mut);
+        if let Some(groups) = groups.filter(|_| is_grouped(section)) {
             for (_, group) in groups.iter_mut() {
                 drop_from(group.as_table_like_mut(), name);
             }
@@ -263,6 +296,6 @@ fn secret_files(node: &Node, files: &mut Vec<String>) {
 }
 
 fn list(by: &[(String, usize)]) -> String {
-    let by = by.iter().map(|(name, line)| format!("server `{name}` (line {line})"));
+    let by = by.iter().map(|(name, line)| format!("{name} (line {line})"));
     by.collect::<Vec<_>>().join(", ")
 }

@@ -67,7 +67,7 @@ fn what_is_needed_stays_and_the_place_is_named() {
     for (name, says) in [
         ("a", "`a` is needed by server `b` (line 6)"),
         ("b", "group `g` (line 8) has no other server"),
-        ("c", "there is no server or group `c`"),
+        ("c", "nothing in the configuration is called `c`"),
     ] {
         assert_eq!(removed(text, name).unwrap_err().to_string(), says);
     }
@@ -113,4 +113,37 @@ fn notifications_no_longer_name_what_is_removed() {
     let only = before.replace("'a', 'b'", "'a'");
     let refused = removed(&only, "a").unwrap_err();
     assert_eq!(refused.to_string(), "`[[notify]]` (line 10) names no other server");
+}
+
+#[test]
+fn services_volumes_and_externals_are_removed_unless_something_needs_them() {
+    let rest = "[servers.a]\nurl = 'http://a'\nneeds = ['service:b']\n\n\
+                [services.b]\ncommand = ['b']\nneeds = ['volume:d', 'external:e']\n\n\
+                [[notify]]\nurl = 'http://hook'\nservers = ['a'] # told\n";
+    let text = format!(
+        "{rest}\n[services.c]\ncommand = ['c']\n[services.c.probe]\ntcp = 'c:1'\n\n\
+         [volumes.d]\npath = '/d'\n\n[externals.e]\ntcp = 'e:1'\n"
+    );
+    for (name, says) in [
+        ("b", "`b` is needed by server `a` (line 3)"),
+        ("d", "`d` is needed by service `b` (line 7)"),
+        ("e", "`e` is needed by service `b` (line 7)"),
+    ] {
+        assert_eq!(removed(&text, name).unwrap_err().to_string(), says);
+    }
+    let without = removed(&text, "c").unwrap();
+    assert!(!without.contains("'c"), "{without}");
+    let free = without.replace("\nneeds = ['volume:d', 'external:e']", "");
+    let without = removed(&removed(&free, "d").unwrap(), "e").unwrap();
+    assert_eq!(
+        without.trim_end(),
+        rest.replace("\nneeds = ['volume:d', 'external:e']", "").trim_end()
+    );
+    let told = text.replace("servers = ['a']", "servers = ['a', 'c']");
+    let without = remove(Path::new("x"), &told, "c").unwrap();
+    assert_eq!(
+        (&*without.kind, &*without.notifications),
+        ("service", &["notify.1".to_owned()][..])
+    );
+    assert!(without.text.contains("servers = ['a'] # told"), "{}", without.text);
 }

@@ -1,6 +1,6 @@
 //! Defaults < file < environment < flags, and where each value came from.
 
-use mainstay_model::settings::{GatewaySettings, Runtime, ServerSpec};
+use mainstay_model::settings::{GatewaySettings, ProbeCheck, Runtime, ServerSpec, StopSignal};
 
 use crate::world::{file, no_file};
 
@@ -207,4 +207,45 @@ fn a_url_is_shown_as_it_is_written_and_its_proxy_without_credentials() {
     assert_eq!(lines, expected);
     assert!(!format!("{loaded:?} {resolved}").contains("opensesame"));
     assert!(!serde_json::to_string(&loaded.settings).unwrap().contains("opensesame"));
+}
+
+#[test]
+fn variables_reach_services_probes_and_pages() {
+    let world =
+        file("[services.vector-store]\ncommand = ['npx']\nprobe = { tcp = 'h:1', fall = 2 }")
+            .env("MAINSTAY__SERVICES__VECTOR_STORE__STOP_SIGNAL", "sigquit")
+            .env("MAINSTAY__SERVICES__VECTOR_STORE__ENV__KEY", "k")
+            .env("MAINSTAY__SERVICES__VECTOR_STORE__PROBE__FALL", "5")
+            .env("MAINSTAY__SERVICES__VECTOR_STORE__PAGES__PATHS", "/health, /v1/*")
+            .env("MAINSTAY__SERVICES__VECTOR_STORE__PAGES__TARGET", "http://127.0.0.1:1")
+            .env("MAINSTAY__SERVICES__NEW__COMMAND", "['npx', 'new@1.0.0']")
+            .env("MAINSTAY__SERVICES__NEW__PROBE__HTTP", "http://127.0.0.1/")
+            .env("MAINSTAY__SERVICES__NEW__PROBE__JSON", "{ status = ['green', 'yellow'] }")
+            .env("MAINSTAY__SERVERS__A__COMMAND", "['npx', 'a@1.0.0']")
+            .env("MAINSTAY__SERVERS__A__NEEDS", "service:new,external:e")
+            .env("MAINSTAY__SERVERS__A__PROBE__TOOL", "check")
+            .env("MAINSTAY__SERVERS__A__PROBE__ARGS", r#"{"deep": true}"#)
+            .env("MAINSTAY__EXTERNALS__E__REDIS", "redis://h");
+    let settings = world.loaded().settings;
+    let [store, new] = &settings.services[..] else { panic!("{:?}", settings.services) };
+    assert_eq!((store.name.as_str(), store.stop.signal), ("vector-store", StopSignal::Quit));
+    assert_eq!(store.probe.as_ref().unwrap().fall, 5);
+    assert_eq!(store.pages.as_ref().unwrap().paths, ["/health", "/v1/*"]);
+    let ProbeCheck::Http(check) = &new.probe.as_ref().unwrap().check else { panic!("{new:?}") };
+    assert_eq!(check.json, [("status".into(), vec![r#""green""#.into(), r#""yellow""#.into()])]);
+    let server = &settings.servers[0];
+    let needs: Vec<_> = server.needs.iter().map(ToString::to_string).collect();
+    assert_eq!(needs, ["service:new", "external:e"]);
+    let ProbeCheck::Tool(check) = &server.probe.as_ref().unwrap().check else { panic!() };
+    assert_eq!((&*check.tool, &*check.args), ("check", r#"{"deep": true}"#));
+    for (name, value, says) in [
+        ("SERVICES__A__COMAND", "x", "did you mean `MAINSTAY__SERVICES__A__COMMAND`?"),
+        ("SERVICES__A__PROBE__HTPT", "x", "did you mean `MAINSTAY__SERVICES__A__PROBE__HTTP`?"),
+        ("SERVICES__NEW__STOP_SIGNAL", "STOP", "`STOP` is not a signal that ends programs"),
+        ("SERVICES__NEW__PROBE__JSON", "green", "expected a table such as"),
+    ] {
+        let world = file("[services.new]\ncommand = ['npx']\nprobe.http = 'http://h/'")
+            .env(&format!("MAINSTAY__{name}"), value);
+        world.fails_with(says);
+    }
 }

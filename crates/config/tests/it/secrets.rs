@@ -97,6 +97,18 @@ fn what_holds_a_secret_never_shows_it() {
         format!("[gateway]\npublic_url = 'https://{s}@example.org/'"),
         format!("[externals.a]\nredis = 'redis://:{s}@h'"),
         format!("[externals.a]\npostgres = 'http://u:{s}@h'"),
+        format!("[services.a]\ncommand = ['npx']\nprobe = {{ redis = 'redis://:{s}@h' }}"),
+        format!(
+            "[services.a]\ncommand = ['npx']\nprobe = {{ postgres = 'postgres://u:{s}@h/d', contains = 'x' }}"
+        ),
+        format!("[services.a]\ncommand = ['npx']\nprobe = {{ http = 'http://u:{s}@h/' }}"),
+        format!("[services.a]\ncommand = ['npx']\nprobe.tcp = 'u:{s}@h:1'\nenv = {{ T = '{s}' }}")
+            .replace(&format!("u:{s}@"), ""),
+        format!("[services.a]\ncommand = ['npx']\nprobes = {{ redis = 'redis://:{s}@h' }}"),
+        format!("[services.a]\ncommand = ['npx']\nprobe = {{ redi = 'redis://:{s}@h' }}"),
+        format!(
+            "[servers.a]\ncommand = ['npx']\nprobe = {{ tool = 'x', args = {{ key = '{s}', at = 1979-05-27 }} }}"
+        ),
         // Where the text is no TOML.
         format!("[servers.a.env]\nT = {s}"),
         format!("[servers.a.env]\nT = '{s}"),
@@ -120,6 +132,11 @@ fn what_points_to_a_secret_never_shows_it() {
         "[servers.a]\ncommand = ['npx']\nenv = { T = 'secret:env:T', U = 'secret:file:/s', V = '${T}' }",
         "[servers.a]\nurl = 'http://h/'\nheaders = { T = 'secret:env:T', U = 'secret:file:/s', V = 'Bearer ${T}' }",
         "[externals.a]\nredis = 'secret:env:T'\n[externals.b]\npostgres = 'secret:file:/s'",
+        "[services.a]\ncommand = ['npx']\nenv = { T = 'secret:env:T' }\nprobe = { http = 'http://h/?k=${T}' }",
+        "[services.a]\ncommand = ['npx']\nprobe = { http = 'secret:env:T' }",
+        "[services.a]\ncommand = ['npx']\nprobe = { postgres = 'postgres://u:${T}@h/d' }",
+        "[externals.a]\nredis = 'redis://:${T}@h'\n[externals.b]\nhttp = 'https://h/${T}/x'",
+        "[externals.a]\nredis = 'redis://:${T}@h'\nfall = '${T}'",
         "[gateway]\nlisten = '${T}'\nmax_body = '${T}'\nsession_idle = '${T}'\nlogin = '${T}'\nsse_listen = 'secret:env:T'",
         "[servers.a]\nurl = '${T}'\nsharing = '${T}'",
     ] {

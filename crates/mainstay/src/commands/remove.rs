@@ -1,4 +1,4 @@
-//! `mainstay remove`: removes a server or a group from the configuration file, which keeps its comments, its
+//! `mainstay remove`: removes a server, a group, a service, a volume or an external from the configuration file, which keeps its comments, its
 //! order and its format.
 
 use std::path::Path;
@@ -63,8 +63,8 @@ fn not_removed(path: &Path, error: RemoveError) -> Failure {
     match error {
         RemoveError::Broken(problems) => problems.into(),
         RemoveError::Unknown { name, names } => with_nearest(failure, &name, &names),
-        RemoveError::Needed { name, .. } => {
-            failure.hint(format!("take \"server:{name}\" out of `needs` there first"))
+        RemoveError::Needed { need, .. } => {
+            failure.hint(format!("take \"{need}\" out of `needs` there first"))
         }
         RemoveError::LastOfGroup { group, .. } => failure
             .hint(format!("`mainstay remove {group}` removes the group first"))
