@@ -177,9 +177,9 @@ fn broken(
 // === impl Loaded ===
 
 impl Loaded {
-    /// Why a daemon would have nothing to do. None if there is a server.
+    /// Why a daemon would have nothing to do. None if there is a server or a service.
     pub fn no_server(&self) -> Option<Problem> {
-        if !self.settings.servers.is_empty() {
+        if !self.settings.servers.is_empty() || !self.settings.services.is_empty() {
             return None;
         }
         let (place, from) = match &self.file {

@@ -215,14 +215,15 @@ impl Fleet {
         let unseen = std::mem::take(&mut *self.unseen.lock());
         for no in unseen {
             let state = self.members[no.0].own_state();
-            let before = self.graph.lock().seen(no);
-            if state == before {
+            let run = self.members[no.0].run();
+            let (before, run_before) = self.graph.lock().seen(no);
+            if state == before && run == run_before {
                 continue;
             }
             if is_lost(before, state) {
                 self.hasten_needs(no);
             }
-            self.step(no, GraphEvent::Seen(state));
+            self.step(no, GraphEvent::Seen(state, run));
         }
     }
 

@@ -55,6 +55,15 @@ impl Member {
         }
     }
 
+    /// The number of the node's run, or of the last one.
+    pub(crate) fn run(&self) -> u64 {
+        match self {
+            Self::Server(pool) => pool.own_run(),
+            Self::Service(service) => service.lifecycle.lock().run_no().get(),
+            Self::External(_) | Self::Volume => 0,
+        }
+    }
+
     pub(crate) fn hold(&self, hold: Hold, drain: Duration) {
         match self {
             Self::Server(pool) => pool.hold(hold, drain),

@@ -103,9 +103,12 @@ impl Service {
         &self.holding
     }
 
-    /// The state of the service by itself.
+    /// The state of the service by itself. A service that runs and whose probe has not passed yet is starting.
     pub fn own_state(&self) -> InstanceState {
-        self.lifecycle.lock().state()
+        match self.lifecycle.lock().state() {
+            InstanceState::Handshaking => InstanceState::Starting,
+            state => state,
+        }
     }
 
     /// The state of the service, with what keeps it from running.

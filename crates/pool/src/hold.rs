@@ -211,6 +211,11 @@ impl Pool {
         self.primary.get().map_or(InstanceState::Stopped, |primary| primary.state())
     }
 
+    /// The number of the run of the primary instance, or of the last one.
+    pub fn own_run(&self) -> u64 {
+        self.primary.get().map_or(0, |primary| primary.lifecycle.lock().run_no().get())
+    }
+
     /// The state of the server, with what keeps it from running.
     pub fn state(&self) -> InstanceState {
         self.holding.shown_state(self.own_state())

@@ -11,7 +11,8 @@
 //!
 //! A need is fulfilled while its node is ready, idle, degraded or done, and while it is a volume that nobody
 //! watches. A node that runs and loses a need keeps running as degraded, unless it is to stop then. A node that
-//! ends while a need is missing waits for the need instead of being started again and again.
+//! ends while a need is missing waits for the need instead of being started again and again: only a run that began
+//! with all needs fulfilled goes on without one.
 //!
 //! One step looks at the node that changed and at those that depend on it, layer by layer, so that its cost does
 //! not grow with the size of the graph.
@@ -47,8 +48,8 @@ pub struct NodeSpec {
 /// What happened to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GraphEvent {
-    /// The node is in this state by itself.
-    Seen(InstanceState),
+    /// The node is in this state by itself, in the run with this number.
+    Seen(InstanceState, u64),
     /// Somebody stopped the node by hand.
     StoppedByHand,
     /// Somebody started the node by hand.
@@ -96,6 +97,10 @@ struct Node {
     layer: usize,
     on_lost_need: OnLostNeed,
     state: InstanceState,
+    /// The number of the run that was seen last.
+    run: u64,
+    /// Whether that run began with all needs fulfilled.
+    began_complete: bool,
     stopped_by_hand: bool,
     standing: Standing,
 }
@@ -128,9 +133,15 @@ impl Graph {
     /// Takes one step and appends what changed for which nodes, those that are needed first.
     pub fn step(&mut self, no: NodeNo, event: GraphEvent, decisions: &mut Vec<Decision>) {
         let before = self.meaning(no);
+        let is_complete = self.node(no).needs.iter().all(|need| self.meaning(*need).is_fulfilled);
         let node = &mut self.nodes[no.0];
         match event {
-            GraphEvent::Seen(state) => node.state = state,
+            GraphEvent::Seen(state, run) => {
+                if node.run != run {
+                    (node.run, node.began_complete) = (run, is_complete);
+                }
+                node.state = state;
+            }
             GraphEvent::StoppedByHand => node.stopped_by_hand = true,
             GraphEvent::StartedByHand => node.stopped_by_hand = false,
         }
@@ -166,9 +177,10 @@ impl Graph {
         let node = self.node(no);
         let needs = || node.needs.iter().map(|need| self.meaning(*need));
         let is_missing = needs().any(|need| !need.is_fulfilled);
+        let keeps = node.runs() && node.began_complete && node.on_lost_need == OnLostNeed::Keep;
         let order = if node.stopped_by_hand {
             Order::Stop
-        } else if !is_missing || (node.runs() && node.on_lost_need == OnLostNeed::Keep) {
+        } else if !is_missing || keeps {
             Order::Run
         } else {
             Order::Wait
@@ -222,9 +234,9 @@ impl Graph {
         self.node(no).standing
     }
 
-    /// The state in which the node was seen last.
-    pub fn seen(&self, no: NodeNo) -> InstanceState {
-        self.node(no).state
+    /// The state in which the node was seen last, and the number of its run.
+    pub fn seen(&self, no: NodeNo) -> (InstanceState, u64) {
+        (self.node(no).state, self.node(no).run)
     }
 
     pub fn is_stopped_by_hand(&self, no: NodeNo) -> bool {

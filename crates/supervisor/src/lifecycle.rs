@@ -195,6 +195,14 @@ const READY_MIN: Duration = Duration::from_secs(1);
 use LifecycleEvent::{Heard, Resume, Start, Stop, Stopped, Tick, Unused, Wanted};
 use RunEvent::{Exited, Finished, Fit, Lost, NotYet, Ready, Spawned, Unfit, Unserveable};
 
+// === impl RunNo ===
+
+impl RunNo {
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
 // === impl RestartPolicy ===
 
 impl RestartPolicy {

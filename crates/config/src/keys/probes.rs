@@ -1,6 +1,6 @@
 //! Probes of servers, services and externals. Each section takes the checks that make sense for it.
 
-use super::{HOUR, Key, Kind, SECOND, Section};
+use super::{HOUR, Key, Kind, Section};
 
 pub(crate) static SERVER_PROBE: Section = Section {
     title: "servers.NAME.probe",
@@ -183,16 +183,17 @@ const QUERY: Key =
         .or("'SELECT 1'");
 const PERIOD: Key = Key::new(
     "period",
-    Kind::Duration { min: SECOND, max: HOUR },
+    Kind::Duration { min: MILLIS_100, max: HOUR },
     "'1m'",
-    "The time from the end of one check to the next while it is ready.",
+    "The longest time from the start of one check to the start of the next while it is ready.",
 )
 .or("'30s'");
 const WAITING_PERIOD: Key = Key::new(
     "waiting_period",
     Kind::Duration { min: MILLIS_100, max: HOUR },
     "'1s'",
-    "The time from the end of one check to the next while it is not ready.",
+    "The longest time from the start of one check to the start of the next while it is not ready, or in doubt: \
+     after a check that did not pass. The first checks after a start follow each other faster.",
 )
 .or("'5s'");
 const TIMEOUT: Key = Key::new(

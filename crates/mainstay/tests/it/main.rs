@@ -9,6 +9,7 @@ mod completion;
 mod connect;
 mod edge;
 mod fetch;
+mod graph;
 mod listening;
 mod memory;
 mod newcomer;

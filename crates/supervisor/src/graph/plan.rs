@@ -47,6 +47,8 @@ pub(super) fn nodes(specs: Vec<NodeSpec>) -> Result<Vec<Node>, PlanError> {
             layer: 0,
             on_lost_need,
             state: InstanceState::Stopped,
+            run: 0,
+            began_complete: false,
             stopped_by_hand: false,
             standing: Standing { order: Order::Wait, is_held: false, is_short: false },
         });

@@ -44,7 +44,8 @@ fn specs() -> impl Strategy<Value = Vec<NodeSpec>> {
 
 fn event() -> impl Strategy<Value = GraphEvent> {
     prop_oneof![
-        8 => prop::sample::select(InstanceState::ALL.to_vec()).prop_map(GraphEvent::Seen),
+        8 => (prop::sample::select(InstanceState::ALL.to_vec()), 1..4_u64)
+            .prop_map(|(state, run)| GraphEvent::Seen(state, run)),
         1 => Just(GraphEvent::StoppedByHand),
         1 => Just(GraphEvent::StartedByHand),
     ]
@@ -103,6 +104,6 @@ fn large_graphs_are_planned_at_once() {
 
     let mut line = Graph::plan(layered(20_000, 1)).unwrap();
     let mut decisions = Vec::new();
-    line.step(NodeNo(0), GraphEvent::Seen(InstanceState::Ready), &mut decisions);
+    line.step(NodeNo(0), GraphEvent::Seen(InstanceState::Ready, 1), &mut decisions);
     assert_eq!(decisions.len(), 1);
 }

@@ -45,7 +45,11 @@ impl World {
     }
 
     fn see(&mut self, name: &str, state: InstanceState) -> String {
-        self.step(name, GraphEvent::Seen(state))
+        self.see_run(name, state, 1)
+    }
+
+    fn see_run(&mut self, name: &str, state: InstanceState, run: u64) -> String {
+        self.step(name, GraphEvent::Seen(state, run))
     }
 
     fn is(&self, name: &str) -> &'static str {
@@ -131,6 +135,17 @@ fn who_ends_without_its_need_waits_instead_of_being_started_again_and_again() {
     assert_eq!(world.is("coordinator"), "run short");
     assert_eq!(world.see("redis", Ready), "aidb: run");
     assert_eq!(world.see("aidb", Ready), "coordinator: run");
+}
+
+/// The first restart of an instance has no wait, so that its loss is not seen as a state.
+#[test]
+fn a_new_run_does_not_begin_without_a_need() {
+    let mut world = World::new(&["service:db", "server:a <- service:db"]);
+    world.see("db", Ready);
+    world.see_run("a", Ready, 1);
+    assert_eq!(world.see("db", Unhealthy), "a: run short");
+    assert_eq!(world.see_run("a", Starting, 2), "a: wait");
+    assert_eq!(world.see("db", Ready), "a: run");
 }
 
 #[test]
