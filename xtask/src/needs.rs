@@ -34,7 +34,7 @@ enum Source {
     Toolchain(&'static str),
 }
 
-const NEEDS: [Need; 17] = [
+const NEEDS: [Need; 19] = [
     Need {
         what: "rustfmt",
         suites: &["format"],
@@ -64,6 +64,19 @@ const NEEDS: [Need; 17] = [
         suites: &["tests"],
         check: &["nginx", "-v"],
         from: Source::Debian(&["nginx-light"]),
+    },
+    Need {
+        what: "redis-server",
+        suites: &["tests"],
+        check: &["redis-server", "--version"],
+        from: Source::Debian(&["redis-server"]),
+    },
+    Need {
+        what: "PostgreSQL",
+        suites: &["tests"],
+        // Debian puts its programs beside each other by version, and into nobody's PATH.
+        check: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
+        from: Source::Debian(&["postgresql"]),
     },
     Need {
         what: "openssl",

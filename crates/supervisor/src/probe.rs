@@ -37,12 +37,13 @@ pub enum Outcome {
     Silent(Failure),
 }
 
-/// Why a check failed. Continues a sentence whose subject is the target.
+/// Why a check failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The reason for the operator. Never contains a secret.
+    /// The reason for the operator, as it follows `its probe failed: `. Never contains a secret.
     pub reason: String,
-    /// The same without addresses, paths and words of the target, for the open endpoints.
+    /// The same without addresses, paths and words of the target, for the open endpoints. A sentence about the
+    /// target by itself.
     pub brief: String,
 }
 

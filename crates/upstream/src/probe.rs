@@ -13,6 +13,7 @@ mod http;
 mod late;
 mod link;
 mod lookup;
+mod postgres;
 mod redis;
 mod tcp;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use self::command::CommandProbe;
 use self::http::HttpProbe;
 use self::late::Late;
 use self::link::ToolProbe;
+use self::postgres::PostgresProbe;
 use self::redis::RedisProbe;
 use crate::link::Link;
 use crate::process::ProcessHost;
@@ -62,6 +64,7 @@ enum Kind {
     Tcp(Address),
     Command(Box<CommandProbe>),
     Redis(Box<RedisProbe>),
+    Postgres(Box<PostgresProbe>),
     /// The settings can't be used. Says why.
     Unusable(String),
 }
@@ -86,8 +89,8 @@ impl Prober {
     fn of_kind(spec: &ProbeSpec, kind: Result<Kind, String>) -> Self {
         let secrets = match &spec.check {
             ProbeCheck::Http(check) => Secrets::of_url(check.url.expose()),
-            ProbeCheck::Redis(url) => Secrets::of_url(url.expose()),
-            ProbeCheck::Postgres(check) => Secrets::of_url(check.url.expose()),
+            ProbeCheck::Redis(url) => Secrets::of_login(url.expose()),
+            ProbeCheck::Postgres(check) => Secrets::of_login(check.url.expose()),
             ProbeCheck::Command(process) => Secrets::of_process(process),
             ProbeCheck::Ping | ProbeCheck::Tool(_) | ProbeCheck::Tcp(_) | ProbeCheck::Log(_) => {
                 Secrets::default()
@@ -154,7 +157,7 @@ impl Kind {
                     .ok_or_else(|| "its address is not HOST:PORT".to_owned())?,
             ),
             ProbeCheck::Redis(url) => Self::Redis(Box::new(RedisProbe::new(url.expose())?)),
-            ProbeCheck::Postgres(_) => return Err("postgres is not supported".to_owned()),
+            ProbeCheck::Postgres(check) => Self::Postgres(Box::new(PostgresProbe::new(check)?)),
             ProbeCheck::Command(_) => return Err("no process can be started".to_owned()),
         })
     }
@@ -170,10 +173,10 @@ impl Kind {
             Self::Tcp(address) => tcp::check(address, late).await,
             Self::Command(probe) => probe.check(late).await,
             Self::Redis(probe) => probe.check(late).await,
-            Self::Unusable(why) => Err(Outcome::unfit(
-                format!("its probe can't be used: {why}"),
-                "its probe can't be used",
-            )),
+            Self::Postgres(probe) => probe.check(late).await,
+            Self::Unusable(why) => {
+                Err(Outcome::unfit(format!("it can't be used: {why}"), "its probe can't be used"))
+            }
         }
     }
 }

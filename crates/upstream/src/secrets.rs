@@ -40,6 +40,15 @@ impl Secrets {
         Self::new(Url::parse(url).map(|url| in_url(&url)).unwrap_or_default())
     }
 
+    /// The password of a URL of a database.
+    pub(crate) fn of_login(url: &str) -> Self {
+        let Ok(url) = Url::parse(url) else { return Self::default() };
+        let named = url.query_pairs().filter(|(name, _)| name == "password");
+        let mut all: Vec<String> = named.map(|(_, value)| value.into_owned()).collect();
+        all.extend(password_in(&url));
+        Self::new(all)
+    }
+
     /// The values of the masked variables, and each line of one that has several.
     pub(crate) fn of_process(spec: &ProcessSpec) -> Self {
         let mut all = Vec::new();
@@ -83,11 +92,12 @@ fn in_url(url: &Url) -> Vec<String> {
     all.extend(query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
     let parts = url.path().split('/').filter(|part| part.len() >= PATH_PART_BYTES_MIN);
     all.extend(parts.map(str::to_owned));
-    if let Some(password) = url.password() {
-        all.push(password.to_owned());
-        all.push(decoded(password));
-    }
+    all.extend(password_in(url));
     all
+}
+
+fn password_in(url: &Url) -> Vec<String> {
+    url.password().map(|password| vec![password.to_owned(), decoded(password)]).unwrap_or_default()
 }
 
 /// A part of a URL with its escapes (`%20`) replaced.
@@ -164,9 +174,13 @@ mod tests {
     #[test]
     fn the_password_of_a_url_is_hidden_as_it_is_written_and_as_it_is_meant() {
         let secrets = Secrets::of_url("postgres://app:p%40ss%2Fw%C3%B6rt@db/main?sslmode=require");
+        let login =
+            Secrets::of_login("redis://:p%40ss%2Fw%C3%B6rt@cache/0?password=another&ssl=required");
         for told in ["no p%40ss%2Fw%C3%B6rt here", "no p@ss/wört here"] {
             assert_eq!(secrets.hide(told), "no *** here");
+            assert_eq!(login.hide(told), "no *** here");
         }
+        assert_eq!(login.hide("another is required"), "*** is required");
         for (part, plain) in
             [("a%20b", "a b"), ("100%", "100%"), ("%zz%2", "%zz%2"), ("%%41", "%A")]
         {

@@ -13,10 +13,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use self::itself::OrItself;
+use self::unchecked::Unchecked;
 
 mod itself;
 #[cfg(test)]
 mod tests;
+mod unchecked;
 
 static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
@@ -91,6 +93,21 @@ pub(crate) fn client() -> Result<Arc<ClientConfig>, rustls::Error> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let config = with_roots(roots)?;
     Ok(CLIENT.get_or_init(|| config).clone())
+}
+
+/// A client configuration that accepts every certificate, for `sslmode=require` of PostgreSQL, which means that in
+/// all its clients.
+///
+/// # Errors
+/// When the cryptography provider has no usable protocol version.
+pub(crate) fn unchecked() -> Result<Arc<ClientConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {

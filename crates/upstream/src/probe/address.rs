@@ -62,11 +62,7 @@ impl Address {
             Some(addresses) => addresses,
             None => {
                 late.means(Outcome::unfit(
-                    format!(
-                        "its probe could not look up {} within {:?}",
-                        self.host,
-                        late.timeout()
-                    ),
+                    format!("{} could not be looked up within {:?}", self.host, late.timeout()),
                     "its probe could not look up the host",
                 ));
                 let found = self.lookup.addresses(&self.host, self.port).await;
@@ -83,7 +79,7 @@ impl Address {
         stream.map_err(|error| {
             no_descriptor(&error).unwrap_or_else(|| {
                 Outcome::silent(
-                    format!("its probe got no connection to {self}: {error}"),
+                    format!("no connection to {self}: {error}"),
                     "its probe got no connection",
                 )
             })
@@ -120,7 +116,7 @@ impl Address {
     fn not_found(&self, error: &io::Error) -> Outcome {
         no_descriptor(error).unwrap_or_else(|| {
             Outcome::unfit(
-                format!("its probe could not look up {}: {error}", self.host),
+                format!("{} could not be looked up: {error}", self.host),
                 "its probe could not look up the host",
             )
         })
@@ -172,7 +168,7 @@ impl Tls {
         late.is_silence(&format!("{address} accepts the connection and does not answer in TLS"));
         let connector = TlsConnector::from(self.config.clone());
         connector.connect(self.name.clone(), stream).await.map_err(|error| {
-            let reason = format!("its probe got no TLS connection to {address}: {error}");
+            let reason = format!("no TLS connection to {address}: {error}");
             let brief = "its probe got no TLS connection";
             match is_about_tls(&error) {
                 true => Outcome::unfit(reason, brief),
@@ -190,16 +186,14 @@ impl std::fmt::Debug for Tls {
 
 /// Whether something answered, in a way that TLS can't accept.
 pub(super) fn is_about_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }
 
 /// The outcome, if the daemon has no descriptor left: that says nothing about the target.
 pub(super) fn no_descriptor(error: &io::Error) -> Option<Outcome> {
     descriptors::are_used_up(error).then(|| {
         Outcome::unfit(
-            format!(
-                "it could not be probed, because the daemon has no file descriptor left: {error}"
-            ),
+            format!("the daemon has no file descriptor left: {error}"),
             "it could not be probed, because the daemon has no file descriptor left",
         )
     })

@@ -58,7 +58,7 @@ impl CommandProbe {
         match exit.is_success() {
             true => Ok(()),
             false => {
-                let mut reason = format!("its probe command {exit}");
+                let mut reason = format!("its command {exit}");
                 if let Some(said) = said {
                     reason.push_str(&format!(": {said}"));
                 }
@@ -97,7 +97,7 @@ async fn keep_end(stdout: &mut ChildStdout, printed: &mut Vec<u8>) {
 }
 
 fn not_started(error: &SpawnError) -> Outcome {
-    let mut reason = format!("its probe command can't be started: {error}");
+    let mut reason = format!("its command can't be started: {error}");
     if let Some(hint) = error.hint() {
         reason.push_str(&format!(" ({hint})"));
     }

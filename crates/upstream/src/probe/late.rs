@@ -25,7 +25,7 @@ impl Late {
 
     /// From now on the time limit means silence, and this is how far the check has come.
     pub(super) fn is_silence(&self, so_far: &str) {
-        let reason = format!("its probe got no answer within {:?}: {so_far}", self.timeout);
+        let reason = format!("no answer within {:?}: {so_far}", self.timeout);
         self.means(Outcome::silent(reason, TIMED_OUT));
     }
 

@@ -121,43 +121,4 @@ fn broken(error: &HandshakeError) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use mainstay_model::settings::ToolCheck;
-
-    use super::{ErrorAnswer, ToolProbe};
-
-    fn probe(contains: &str) -> ToolProbe {
-        let (tool, args) = ("find \"it\"".to_owned(), r#"{"q":1}"#.to_owned());
-        ToolProbe::new(&ToolCheck { tool, args, contains: contains.to_owned() })
-    }
-
-    fn why(contains: &str, result: &'static str) -> Option<String> {
-        let judged = probe(contains).judge(&Ok(Bytes::from_static(result.as_bytes())));
-        judged.err().map(|outcome| outcome.failure().unwrap().reason.clone())
-    }
-
-    #[test]
-    fn a_result_counts_by_its_texts_and_its_error_flag() {
-        assert_eq!(probe("").params, r#"{"name":"find \"it\"","arguments":{"q":1}}"#);
-        let good =
-            r#"{"content":[{"type":"image","data":"b2s="},{"type":"text","text":"all ok"}]}"#;
-        assert_eq!((why("", good), why("ok", good)), (None, None));
-        assert_eq!(why("", "{}"), None);
-        let missing = why("b2s", good).unwrap();
-        assert_eq!(missing, "its tool \"find \\\"it\\\"\" answers without the text \"b2s\"");
-        let failed = r#"{"content":[{"type":"text","text":"no index\nok"}],"isError":true}"#;
-        assert!(why("ok", failed).unwrap().ends_with("fails: no index"));
-        assert!(why("", r#"{"isError":true}"#).unwrap().ends_with("it says no reason"));
-        assert!(why("", "[]").unwrap().contains("something that is no result"));
-    }
-
-    #[test]
-    fn an_error_is_told_in_the_servers_words() {
-        let body = r#"{"code":-32602,"message":"no such tool"}"#.to_owned();
-        let judged = probe("").judge(&Err(ErrorAnswer { code: Some(-32602), body })).unwrap_err();
-        let failure = judged.failure().unwrap();
-        assert!(failure.reason.ends_with("answers with an error: no such tool"));
-        assert_eq!(failure.brief, "its probe tool failed");
-    }
-}
+mod tests;

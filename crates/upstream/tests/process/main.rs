@@ -8,8 +8,10 @@
 #![expect(clippy::disallowed_methods, reason = "tests may block")]
 
 mod daemons;
+mod databases;
 mod helper;
 mod hosts;
+mod probes;
 mod roles;
 mod servers;
 mod support;
