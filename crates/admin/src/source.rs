@@ -33,6 +33,11 @@ pub trait Source: Send + Sync {
     /// The dependency graph.
     fn graph(&self, view: View) -> Graph;
 
+    /// The names of all nodes of the graph.
+    fn names(&self) -> Vec<String> {
+        self.graph(View::Open).nodes.into_iter().map(|node| node.name.to_string()).collect()
+    }
+
     /// The services, in the order of the configuration.
     fn services(&self, view: View) -> Vec<Service>;
 

@@ -222,6 +222,7 @@ impl Driver {
                     news: self.news.0.clone(),
                     begun: Instant::now(),
                     handshake: OnceLock::new(),
+                    hung: OnceLock::new(),
                     unused: Arc::default(),
                     sighting: OnceLock::new(),
                 };

@@ -32,6 +32,9 @@ impl Pool {
         reason: &str,
         attempt: Attempt,
     ) {
+        if attempt == Attempt::TimedOut {
+            exchange.note_overdue();
+        }
         let runtime = tokio::runtime::Handle::try_current();
         match runtime.ok().filter(|_| permit.has_turn() && !self.is_stopping()) {
             None => {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use mainstay_model::Budget;
 use mainstay_model::settings::{Idle, ServerSpec};
 use mainstay_supervisor::condition::ServerWatch;
+use mainstay_supervisor::hang::Habit;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
@@ -88,6 +89,8 @@ pub struct Pool {
     /// Whether a server that declares no tools is asked for them. Set to false when the server was lost over the
     /// question.
     pub(crate) asks_undeclared: AtomicBool,
+    /// Whether the server answers pings, as its runs have shown.
+    pub(crate) pings: Mutex<Habit>,
     /// Which legacy revisions the server takes.
     pub(crate) revisions: RevisionMemory,
     /// The restarts of instances that no longer exist.
@@ -148,6 +151,7 @@ impl Pool {
             stopping: AtomicBool::new(false),
             modern_first: AtomicBool::new(false),
             asks_undeclared: AtomicBool::new(true),
+            pings: Mutex::default(),
             revisions,
             past_restarts: AtomicU64::new(0),
             start_times: StartTimes::default(),

@@ -1,6 +1,7 @@
 //! A run of an instance: start, handshake, serving and loss. The run reports each step to the driver.
 
 mod detect;
+mod hang;
 mod listening;
 mod lists;
 mod probing;
@@ -62,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) begun: Instant,
     /// The outcome of the handshake, once it is over.
     pub(crate) handshake: OnceLock<HandshakeOutcome>,
+    /// Why the server counts as hung, if it does.
+    pub(crate) hung: OnceLock<String>,
     /// What the server sent during the handshake and could not be used.
     pub(crate) unused: Arc<Unused>,
     /// Where the line of a `log` probe is looked for.
@@ -123,7 +126,11 @@ impl Run {
         // The children of a process that exited by itself are ended in parallel to the next run, so that
         // children that ignore a signal don't delay it.
         if self.stop.is_cancelled() || !running.has_ended() {
-            running.stop().await;
+            match is_stopped {
+                true => running.stop().await,
+                // It hangs, or has closed its output, so that nobody hears what it may finish.
+                false => running.stop_at_once().await,
+            }
         }
         let mut facts = self.instance.process.lock();
         facts.pid = None;
@@ -144,6 +151,9 @@ impl Run {
     fn brief_reason(&self, running: &dyn Running) -> String {
         if let Some(exit) = running.exit() {
             return format!("it {exit}");
+        }
+        if self.hung.get().is_some() {
+            return "it no longer answered".to_owned();
         }
         match self.handshake.get() {
             Some(HandshakeOutcome::Done) if running.ended_well() => {
@@ -186,6 +196,11 @@ impl Run {
             && let Some(reason) = running.end_after_link().await
         {
             served = RunEvent::Lost { reason };
+        }
+        if self.hung.get().is_some()
+            && let (RunEvent::Lost { reason }, Some(activity)) = (&mut served, running.activity())
+        {
+            reason.push_str(&format!("; its process {activity}"));
         }
         self.note_silence(&link, &served);
         if self.pool.host.abilities().end_is_answer {
@@ -242,6 +257,10 @@ impl Run {
             () = self.listen(link, &run, listener) => unreachable!("it listens for ever"),
             () = self.keep_lists_fresh(&run) => unreachable!("it refreshes for ever"),
             end = self.keep_probing(probing) => end,
+            reason = self.watch_for_hang(link, &run) => {
+                let _ = self.hung.set(reason.clone());
+                RunEvent::Lost { reason }
+            }
             () = self.stop.cancelled() => stopped(),
             () = listener.closed.cancelled() => {
                 RunEvent::Lost { reason: listener.reason.lock().clone() }

@@ -7,6 +7,7 @@ mod dispatch;
 mod flags;
 mod flood;
 mod handshake;
+mod hangs;
 mod http;
 mod list_faults;
 mod listen;

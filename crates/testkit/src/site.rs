@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::process::Process;
 use crate::{Client, programs};
 
 /// A server over HTTP that can be killed and restarted at the same address. Dropping it kills it.
@@ -47,6 +49,15 @@ impl Site {
         // Failure means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Sends it a signal, such as STOP to freeze it.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("process numbers fit");
+        Process::find(pid).expect("it runs").signal(signal);
     }
 
     /// Whether it has ended.

@@ -14,7 +14,14 @@ use crate::slot::Slot;
 #[derive(Debug)]
 pub(crate) struct Calls {
     next: AtomicU64,
-    table: Mutex<HashMap<u64, Arc<Slot>, foldhash::fast::RandomState>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<u64, Arc<Slot>, foldhash::fast::RandomState>,
+    /// Calls of clients ever begun.
+    begun: u64,
 }
 
 /// Most calls in flight on one link; more are refused. Each costs memory here and in the server.
@@ -41,24 +48,25 @@ impl Calls {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot::new(id, owner, listens));
         let mut table = self.table.lock();
-        if table.len() >= CALLS_MAX {
+        if table.slots.len() >= CALLS_MAX {
             return None;
         }
-        table.insert(id, slot.clone());
+        table.begun += u64::from(owner != SessionNo(0));
+        table.slots.insert(id, slot.clone());
         Some(slot)
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Slot>> {
-        self.table.lock().get(&id).cloned()
+        self.table.lock().slots.get(&id).cloned()
     }
 
     pub(crate) fn remove(&self, id: u64) -> Option<Arc<Slot>> {
-        self.table.lock().remove(&id)
+        self.table.lock().slots.remove(&id)
     }
 
     /// Forgets the only call in flight, if Mainstay made it and it is no listen.
     pub(crate) fn remove_only_own(&self) -> Option<Arc<Slot>> {
-        let mut table = self.table.lock();
+        let table = &mut self.table.lock().slots;
         let only = table.values().next().filter(|_| table.len() == 1)?;
         let id = (only.owner == SessionNo(0) && !only.listens).then_some(only.id)?;
         table.remove(&id)
@@ -66,22 +74,26 @@ impl Calls {
 
     /// Calls of clients in flight. Mainstay's own requests are not counted.
     pub(crate) fn len(&self) -> usize {
-        let table = self.table.lock();
-        table.values().filter(|slot| slot.owner != SessionNo(0)).count()
+        self.of_clients()
     }
 
     /// Whether somebody waits for an answer.
     pub(crate) fn any_is_awaited(&self) -> bool {
-        self.table.lock().values().any(|slot| slot.is_awaited())
+        self.table.lock().slots.values().any(|slot| slot.is_awaited())
     }
 
     /// Calls of clients in flight.
     pub(crate) fn of_clients(&self) -> usize {
-        self.table.lock().values().filter(|slot| slot.owner != SessionNo(0)).count()
+        self.table.lock().slots.values().filter(|slot| slot.owner != SessionNo(0)).count()
+    }
+
+    /// Calls of clients ever begun, and the number of the next request.
+    pub(crate) fn begun(&self) -> (u64, u64) {
+        (self.table.lock().begun, self.next.load(Ordering::Relaxed))
     }
 
     pub(crate) fn attribute(&self) -> Attribution {
-        let table = self.table.lock();
+        let table = &self.table.lock().slots;
         // Notifications for a listen name its subscription id.
         let mut calls = table.values().filter(|slot| slot.owner != SessionNo(0) && !slot.listens);
         let Some(mut latest) = calls.next() else { return Attribution::Nobody };
@@ -98,7 +110,7 @@ impl Calls {
 
     /// Ends every call: each owner gets `lost` exactly once.
     pub(crate) fn lose_all(&self, lost: &Lost) {
-        let table = std::mem::take(&mut *self.table.lock());
+        let table = std::mem::take(&mut self.table.lock().slots);
         for slot in table.into_values() {
             slot.push(Incoming::Lost(lost.clone()));
         }

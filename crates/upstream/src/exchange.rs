@@ -136,6 +136,11 @@ impl Exchange {
         self.finished || self.link.cancel(self.slot.id, reason)
     }
 
+    /// Notes that the answer has not come by the deadline of the call.
+    pub fn note_overdue(&self) {
+        self.link.life().note_overdue(self.slot.id);
+    }
+
     fn finish(&mut self) {
         self.finished = true;
         self.link.calls().remove(self.slot.id);

@@ -22,7 +22,7 @@ use mainstay_protocol::initialize::InitializeResult;
 use mainstay_protocol::revision::{Era, Revision};
 
 pub(crate) use self::ask::ask_or_cancel;
-pub use self::ask::{ErrorAnswer, HandshakeError, ask, sign_of_life};
+pub use self::ask::{ErrorAnswer, HandshakeError, ask, method_of, sign_of_life};
 pub use self::lists::{FirstLists, Patience, list};
 pub use self::modern::listen;
 use self::opening::Refused;

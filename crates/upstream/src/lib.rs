@@ -14,6 +14,7 @@ pub mod handshake;
 pub mod host;
 pub mod inline_waker;
 mod intake;
+mod life;
 mod link;
 mod listener;
 pub mod probe;

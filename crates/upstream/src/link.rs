@@ -14,10 +14,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::Bytes;
 use mainstay_model::Budget;
 use mainstay_protocol::{Era, Message, build};
+use mainstay_supervisor::hang::Sight;
 use mainstay_telemetry::Dropped;
 
 use crate::asker::{Answerable, Asker};
 use crate::calls::Calls;
+use crate::life::Life;
 use crate::listener::Listener;
 use crate::request::{Fate, Lost};
 use crate::transport::{Transport, TransportAbilities};
@@ -39,6 +41,7 @@ pub struct LinkLimits {
 #[derive(Debug)]
 pub struct Link {
     calls: Calls,
+    life: Life,
     listener: Arc<dyn Listener>,
     transport: Arc<dyn Transport<Self>>,
     abilities: &'static TransportAbilities,
@@ -64,6 +67,7 @@ impl Link {
     ) -> Self {
         Self {
             calls: Calls::new(),
+            life: Life::default(),
             listener,
             abilities: transport.abilities(),
             transport,
@@ -131,6 +135,31 @@ impl Link {
     /// Calls of clients in flight. Requests of Mainstay's own, such as those for lists, are none.
     pub fn client_calls(&self) -> usize {
         self.calls.of_clients()
+    }
+
+    /// The signs of life of the server.
+    pub(crate) fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// What is seen of the server since the last look.
+    pub fn sight(&self) -> Sight {
+        let (heard, answered) = self.life.take();
+        let (calls_begun, next_number) = self.calls.begun();
+        Sight {
+            heard,
+            answered,
+            calls: self.calls.of_clients(),
+            calls_begun,
+            next_number,
+            overdue: self.life.overdue(),
+            input_stuck_at: self.transport.input_stuck_at(),
+        }
+    }
+
+    /// Waits for the next call that gets no answer by its deadline.
+    pub async fn call_overdue(&self) {
+        self.life.missed().await;
     }
 
     /// The calls of clients that were lost with the link.

@@ -72,7 +72,6 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     calls_apart: true,
     ending_cancels: true,
     mirrors_arguments: true,
-    notices_end: false,
     speaks_modern: true,
 };
 

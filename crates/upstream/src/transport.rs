@@ -29,8 +29,6 @@ pub struct TransportAbilities {
     pub ending_cancels: bool,
     /// Whether tool arguments that a server wants repeated are sent as headers.
     pub mirrors_arguments: bool,
-    /// Whether the end of a modern server is noticed while no call is in flight.
-    pub notices_end: bool,
     /// Whether servers of 2026-07-28 speak the transport.
     pub speaks_modern: bool,
 }
@@ -73,6 +71,11 @@ pub(crate) trait Transport<L>: Send + Sync + Debug {
     /// before did not end because of what was sent.
     fn has_been_read(&self) -> bool {
         true
+    }
+
+    /// How many bytes the server has taken, while it leaves others waiting.
+    fn input_stuck_at(&self) -> Option<u64> {
+        None
     }
 
     /// Called before the first message of 2026-07-28.

@@ -248,9 +248,11 @@ async fn events(
     {
         let any = EventsAsked { of: asked.of.clone(), limit: 1, ..EventsAsked::default() };
         if admin.events.page(any).await.map_err(|error| unreadable(&error))?.events.is_empty() {
-            let servers = admin.source.status(View::Open).servers;
-            let names = servers.iter().map(|server| server.name.to_string());
-            return Err(Rejection::no_such_server("query parameter `name`", names));
+            let names = admin.source.names();
+            if !names.contains(name) {
+                let names = names.into_iter();
+                return Err(Rejection::no_such_server("query parameter `name`", names));
+            }
         }
     }
     let view = visitor.view();

@@ -193,8 +193,10 @@ fn answer(admin: &Shared, which: &Which) -> Result<Response, Rejection> {
         && admin.source.pool(server).is_none()
     {
         let status = admin.source.status(View::Open);
-        if !status.notifications.iter().any(|one| one.section == *server) {
-            let names = status.servers.iter().map(|server| server.name.to_string());
+        let names = admin.source.names();
+        let is_section = status.notifications.iter().any(|one| one.section == *server);
+        if !is_section && !names.contains(server) {
+            let names = names.into_iter();
             return Err(Rejection::no_such_server("query parameter `server`", names));
         }
     }

@@ -27,6 +27,13 @@ pub(super) struct Run {
     pub(super) news: mpsc::Sender<RunReport>,
 }
 
+/// How a run ended.
+enum Ended {
+    As(RunEvent),
+    /// Its probe gets no answer, for this reason. The process may still be there, and does not react.
+    Hung(String),
+}
+
 /// A service without a probe is ready once it has run for this long: one that dies at once was never ready.
 const LASTS_MIN: Duration = Duration::from_millis(500);
 
@@ -61,8 +68,14 @@ impl Run {
             .emit(&self.service.metrics);
         self.report(RunEvent::Spawned).await;
         let probing = probe.map(|probe| probe.begin(ProbedRun { link: None, output }));
-        let end = self.watch(&process, probing).await;
-        process.stop(spec.stop).await;
+        let (end, is_hung) = match self.watch(&process, probing).await {
+            Ended::As(end) => (end, false),
+            Ended::Hung(reason) => (RunEvent::Lost { reason }, true),
+        };
+        match is_hung {
+            true => process.kill().await,
+            false => process.stop(spec.stop).await,
+        }
         let mut facts = self.service.facts.lock();
         facts.pid = None;
         facts.last_output = process.last_words();
@@ -73,7 +86,7 @@ impl Run {
     }
 
     /// Watches a process until it ends, hangs, or is to be stopped.
-    async fn watch(&self, process: &ServiceProcess, mut probing: Option<Probing<'_>>) -> RunEvent {
+    async fn watch(&self, process: &ServiceProcess, mut probing: Option<Probing<'_>>) -> Ended {
         let begun = Instant::now();
         let mut lasts = probing.is_none() && !self.service.is_job();
         loop {
@@ -89,8 +102,8 @@ impl Run {
                     self.ready(begun).await;
                     continue;
                 }
-                exit = process.wait() => return ended(exit),
-                () = self.stop.cancelled() => return stopped(),
+                exit = process.wait() => return Ended::As(ended(exit)),
+                () = self.stop.cancelled() => return Ended::As(stopped()),
                 news = news => news,
             };
             match news {
@@ -105,7 +118,7 @@ impl Run {
                 }
                 ProbeNews::Shift(Shift::Hung { failure, silences }) => {
                     self.service.facts.lock().brief_reason = Some(failure.brief);
-                    return RunEvent::Lost { reason: failed(silences, &failure.reason) };
+                    return Ended::Hung(failed(silences, &failure.reason));
                 }
                 ProbeNews::NotYet(failure) => {
                     self.report(RunEvent::NotYet { reason: failure.reason }).await;

@@ -8,6 +8,7 @@ mod dirty;
 mod federation;
 mod floods;
 mod generations;
+mod hangs;
 mod health;
 mod idle;
 mod instances;

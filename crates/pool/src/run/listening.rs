@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use mainstay_protocol::subscriptions::Filter;
 use mainstay_protocol::{Era, Kind, Message, Notification, codes};
-use mainstay_supervisor::backoff::{Backoff, Jitter};
 use mainstay_upstream::handshake;
 use mainstay_upstream::{Exchange, Incoming, Link, Listener};
 
@@ -17,13 +16,6 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A subscription that lasted this long resets the wait.
 const LASTED: Duration = Duration::from_secs(10);
-/// The time between two liveness checks of a server without a subscription. It doubles each time: a call
-/// finds out itself that its server is gone.
-const ASK_AFTER_MIN: Duration = Duration::from_secs(10);
-const ASK_AFTER_MAX: Duration = Duration::from_secs(180);
-/// The limit for the answer.
-const ASK_DEADLINE: Duration = Duration::from_secs(10);
-
 /// How a subscription ended.
 enum ListenEnd {
     /// It can be opened again.
@@ -65,28 +57,7 @@ impl Run {
                 wait = (wait * 2).min(WAIT_MAX);
             }
         }
-        if link.era() == Era::Modern && !link.abilities().notices_end {
-            self.check_alive(link).await;
-        }
         std::future::pending::<()>().await;
-    }
-
-    /// Checks regularly whether a remote server is still alive, because no open stream would show its loss.
-    async fn check_alive(&self, link: &Arc<Link>) {
-        let backoff = Backoff::try_new(ASK_AFTER_MIN, ASK_AFTER_MAX).unwrap_or_default();
-        // Instances of one daemon do not ask at the same moment.
-        let mut jitter = Jitter::seeded(self.instance.id.0);
-        for asked in 0.. {
-            tokio::time::sleep(jitter.scatter(backoff.wait(asked))).await;
-            match tokio::time::timeout(ASK_DEADLINE, handshake::sign_of_life(link)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(reason)) => return link.close(&reason),
-                Err(_) => {
-                    return link
-                        .close(&format!("no answer to server/discover within {ASK_DEADLINE:?}"));
-                }
-            }
-        }
     }
 }
 

@@ -30,6 +30,7 @@ impl Server {
         message: &Incoming,
         ways: Ways,
     ) {
+        let _turn = self.turn().await;
         self.count(method);
         let out = &ways.exchange;
         let flags = &self.flags;
@@ -65,6 +66,7 @@ impl Server {
                 flags.pause("refuse-subscriptions").await;
                 out.send(message::error(id, -32002, "no such resource", &Value::Null)).await;
             }
+            "ping" if flags.has("no-pings") => {}
             "ping" | "resources/subscribe" | "resources/unsubscribe" => {
                 out.send(message::answer(id, "{}")).await;
             }

@@ -57,6 +57,8 @@ pub(super) const ALL: &[Flag] = &[
     flag("ignore-term", "", "goes on after SIGTERM"),
     flag("grandchild", "", "starts a process of its own that idles"),
     flag("runaway", "", "starts one that leaves for a session of its own and ignores SIGTERM"),
+    flag("single", "", "works on one request after the other, pings included"),
+    flag("no-pings", "", "never answers pings"),
     // After the handshake.
     flag("ping", "", "pings the client right after the handshake"),
     flag("flood", "=N", "sends N log notifications after the handshake"),

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::flags::Flags;
+use super::hangs::Hangs;
 use super::message::{Incoming, Outlet};
 
 /// Longest wait for the answer to a question.
@@ -40,6 +41,7 @@ pub(super) struct Server {
     dice: AtomicU64,
     /// Cancelled by the first call of a tool.
     pub(super) called: CancellationToken,
+    pub(super) hangs: Hangs,
 }
 
 /// The two ways out of a request: its own exchange, and the session's side stream.
@@ -72,6 +74,7 @@ impl Server {
             running: Mutex::default(),
             dice: AtomicU64::new(seed),
             called: CancellationToken::new(),
+            hangs: Hangs::default(),
         })
     }
 

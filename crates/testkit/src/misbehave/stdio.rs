@@ -35,9 +35,11 @@ pub(super) async fn serve(flags: Flags) -> anyhow::Result<()> {
     let idle_max =
         flags.number("exit-when-idle").map_or(Duration::MAX, |ms| Duration::from_millis(ms as u64));
     loop {
-        let Ok(line) = tokio::time::timeout(idle_max, lines.next_line()).await else {
-            std::process::exit(0);
+        let line = tokio::select! {
+            line = tokio::time::timeout(idle_max, lines.next_line()) => line,
+            () = server.hangs.deaf.cancelled() => return std::future::pending().await,
         };
+        let Ok(line) = line else { std::process::exit(0) };
         let Some(line) = line? else { break };
         match serde_json::from_str::<Incoming>(&line) {
             Ok(incoming) => {

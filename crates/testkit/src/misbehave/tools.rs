@@ -72,6 +72,8 @@ pub(super) const ALL: &[Tool] = &[
     ),
     tool!("crash", "Exits with {code} (1) without an answer", faults::crash),
     tool!("crash_after_answer", "Answers, then exits", faults::crash_after_answer),
+    tool!("go_deaf", "Echoes, and never reads its standard input again", faults::go_deaf),
+    tool!("close_output", "Closes its standard output, and lives on", faults::close_output),
     tool!("twice", "Answers twice", faults::twice),
     tool!("unknown_id", "Answers something nobody asked, then echoes", faults::unknown_id),
     tool!("wrong_id_type", "Answers with the id as a string, then echoes", faults::wrong_id_type),

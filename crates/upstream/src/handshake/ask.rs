@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Kind, Message, Method, build, discover};
+use mainstay_supervisor::hang::Question;
 
 use crate::exchange::Exchange;
 use crate::link::Link;
@@ -142,13 +144,22 @@ fn lost(method: &str, reason: &str) -> HandshakeError {
     HandshakeError::Lost(format!("{method}: {reason}"))
 }
 
-/// Asks a modern server for a sign of life. Every response is one, also an HTTP error.
+/// The method of a question that changes nothing at the server.
+pub fn method_of(question: Question, era: Era) -> &'static str {
+    match (question, era) {
+        (Question::Ping, Era::Legacy) => "ping",
+        (Question::Ping, Era::Modern) => Method::ServerDiscover.as_str(),
+        (Question::Tools, _) => ListKind::Tools.method().as_str(),
+    }
+}
+
+/// Asks a server for a sign of life. Every response is one, also an HTTP error.
 ///
 /// # Errors
 /// The reason, when the server is gone or can't be reached.
-pub async fn sign_of_life(link: &Arc<Link>) -> Result<(), String> {
-    let request =
-        request(link, Method::ServerDiscover.as_str(), None).map_err(|error| error.to_string())?;
+pub async fn sign_of_life(link: &Arc<Link>, question: Question) -> Result<(), String> {
+    let method = method_of(question, link.era());
+    let request = request(link, method, None).map_err(|error| error.to_string())?;
     let mut exchange =
         link.call(&Outgoing::plain(&request), OURSELVES).map_err(|error| error.reason)?;
     match exchange.next().await {

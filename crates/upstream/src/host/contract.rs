@@ -113,6 +113,18 @@ pub trait Running: Send + Sync {
     /// first. Readable after the instance ended.
     fn last_words(&self) -> Vec<String>;
 
+    /// What an instance that no longer answers does, as the rest of a sentence about it, as far as that can be
+    /// seen from outside.
+    fn activity(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Ends an instance that can't be spoken to any more, with shorter graces than [`stop`](Self::stop): what it
+    /// may finish reaches nobody.
+    fn stop_at_once(&mut self) -> Boxed<'_, ()> {
+        self.stop()
+    }
+
     /// Ends the instance and its descendants within seconds. May be called again, also after the
     /// instance ended.
     fn stop(&mut self) -> Boxed<'_, ()>;

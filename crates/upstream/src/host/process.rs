@@ -142,6 +142,20 @@ impl Running for StartedCommand {
         self.process.stderr_tail().shown()
     }
 
+    fn activity(&self) -> Option<&'static str> {
+        self.process.activity()
+    }
+
+    fn stop_at_once(&mut self) -> Boxed<'_, ()> {
+        let graces = match self.process.is_halted() {
+            true => StopGraces::NONE,
+            false => StopGraces::ABANDONED,
+        };
+        Box::pin(async move {
+            self.process.stop(graces).await;
+        })
+    }
+
     fn stop(&mut self) -> Boxed<'_, ()> {
         Box::pin(async {
             self.process.stop(StopGraces::of_server(self.stop)).await;

@@ -39,6 +39,7 @@ impl Link {
 
     /// Routes an answer to the call that its id names.
     pub(crate) fn route_answer(&self, message: Message) {
+        self.life.note_answered();
         match message.id_number().and_then(|id| self.calls.remove(id)) {
             Some(slot) => drop(slot.push(Incoming::Answer(message))),
             None => self.listener.late_answer(Some(&message)),

@@ -25,6 +25,7 @@ pub(super) struct Stat {
     pub(super) group: i32,
     /// The process has ended and waits to be reaped by its parent.
     pub(super) is_zombie: bool,
+    pub(super) state: char,
 }
 
 /// Every process there was within a few milliseconds.
@@ -101,6 +102,7 @@ fn parse(text: &[u8]) -> Option<Stat> {
             "Z" => fields.get(17)?.parse::<u32>().ok()? <= 1,
             state => state == "X",
         },
+        state: fields.first()?.chars().next()?,
     })
 }
 
@@ -203,6 +205,7 @@ mod tests {
             parent: 7,
             group: 8,
             is_zombie: true,
+            state: 'Z',
         };
         assert_eq!(parse(line), Some(expected));
         let threaded = b"42 (a) Z 7 8 9 0 -1 4194304 1 0 0 0 1 2 3 4 20 0 2 0 100001 3133440 412";

@@ -7,6 +7,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{oneshot, watch};
 
 use super::exit::Exit;
+use super::procfs;
 use super::stderr::StderrTail;
 
 /// The time that each gentle way of ending a process gets before the next.
@@ -55,6 +56,9 @@ pub(super) struct Progress {
 impl StopGraces {
     /// Graces for a process that is not in use.
     pub const ABANDONED: Self = Self::new(Duration::ZERO, Duration::from_secs(2));
+
+    /// No graces, for a process that can't act on them.
+    pub const NONE: Self = Self::new(Duration::ZERO, Duration::ZERO);
 
     /// The grace after the input was closed, and the one after TERM was sent to all processes.
     pub const fn new(stdin: Duration, term: Duration) -> Self {
@@ -119,6 +123,28 @@ impl RunningProcess {
     /// How the main process ended, as far as is known by now.
     pub fn exit(&self) -> Option<Exit> {
         self.progress.borrow().exit
+    }
+
+    /// What the main process does, as far as the system shows it, as the rest of a sentence about it. None when
+    /// that says nothing.
+    pub fn activity(&self) -> Option<&'static str> {
+        Some(match self.state()? {
+            'T' | 't' => "is stopped, as by SIGSTOP or a debugger",
+            'D' => "waits for a disk, a network mount or a device",
+            'R' => "is computing",
+            'S' | 'I' => "waits for something",
+            _ => return None,
+        })
+    }
+
+    /// Whether the main process is stopped, so that it can't act on TERM.
+    pub fn is_halted(&self) -> bool {
+        matches!(self.state(), Some('T' | 't'))
+    }
+
+    fn state(&self) -> Option<char> {
+        let pid = i32::try_from(self.pid).ok()?;
+        Some(procfs::stat(pid).ok()??.state)
     }
 
     /// Ends the whole tree: closes the input (drop what [`take_stdin`](Self::take_stdin) returned

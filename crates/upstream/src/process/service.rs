@@ -75,7 +75,16 @@ impl ServiceProcess {
 
     /// Ends the whole tree, within the time of `stop` and some seconds.
     pub async fn stop(&mut self, stop: StopSpec) {
-        self.process.stop(StopGraces::of_service(stop)).await;
+        self.end(StopGraces::of_service(stop)).await;
+    }
+
+    /// Ends the whole tree at once: its processes do not react.
+    pub async fn kill(&mut self) {
+        self.end(StopGraces::NONE).await;
+    }
+
+    async fn end(&mut self, graces: StopGraces) {
+        self.process.stop(graces).await;
         if let Some(reader) = &mut self.reader {
             // What it printed last is in the pipe already.
             let _ = tokio::time::timeout(stderr::LAST_WORDS, reader).await;

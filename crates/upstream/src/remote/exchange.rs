@@ -221,6 +221,7 @@ impl RemoteExchange {
         connection: Box<Connection>,
         response: Response<HttpBody>,
     ) -> Step {
+        link.life().note_heard();
         let status = response.status();
         let retry_after = self.session.note_head(&response);
         if status.is_redirection() {
@@ -338,6 +339,7 @@ impl RemoteExchange {
                 Step::Wait
             }
             Poll::Ready(Some(Ok(frame))) => {
+                link.life().note_heard();
                 if let Ok(data) = frame.into_data()
                     && let Err(end) = self.take_data(data, &mut reader)
                 {

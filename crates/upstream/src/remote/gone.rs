@@ -39,6 +39,8 @@ pub(super) enum Ping {
     Heard,
     Refused(Refusal, String),
     Lost(String),
+    /// No answer came in time. Whether the server hangs is found out elsewhere.
+    Silent,
 }
 
 /// What is known about a session that may be gone.
@@ -150,7 +152,7 @@ impl Suspicions {
                 self.ping_works.store(true, Ordering::Relaxed);
                 None
             }
-            Ping::Heard => None,
+            Ping::Heard | Ping::Silent => None,
             // It did not refuse pings before.
             Ping::Refused(_, reason) => {
                 let gone = self.ping_works.load(Ordering::Relaxed) && renewals.allow(now);
@@ -231,7 +233,7 @@ async fn ask(link: &Arc<Link>, method: &str, deadline: Duration) -> Ping {
             None => Ping::Lost(lost.reason),
         },
         Ok(Incoming::Notification(_) | Incoming::Question(_)) => Ping::Heard,
-        Err(_) => Ping::Lost(format!("no answer to {method} within {deadline:?}")),
+        Err(_) => Ping::Silent,
     }
 }
 
@@ -299,6 +301,7 @@ mod tests {
         let suspicions = Suspicions::default();
         assert_eq!(suspicions.judge(refused(), &renewals, now), None);
         assert_eq!(suspicions.judge(Ping::Heard, &renewals, now), None);
+        assert_eq!(suspicions.judge(Ping::Silent, &renewals, now), None);
         assert_eq!(suspicions.judge(Ping::Answered, &renewals, now), None);
         assert_eq!(suspicions.judge(refused(), &renewals, now).as_deref(), Some("HTTP 502"));
         let lost = Ping::Lost("refused".to_owned());

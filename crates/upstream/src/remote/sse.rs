@@ -4,15 +4,14 @@
 mod posts;
 mod stream;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_model::{Budget, MemoryKind};
 use mainstay_protocol::edit::splice;
-use mainstay_protocol::{Kind, Message, Revision};
-use mainstay_supervisor::backoff::Backoff;
+use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::Dropped;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,7 @@ pub use self::stream::NoStream;
 use self::stream::SseStream;
 use super::connection::Idle;
 use super::session::HttpSession;
-use super::{SEND_DEADLINE, Target, standing};
+use super::{SEND_DEADLINE, Target};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
 use crate::request::{Fate, Lost, Outgoing};
@@ -37,28 +36,14 @@ pub(crate) struct Sse {
     unsent_bytes: Arc<AtomicUsize>,
     unsent_bytes_max: usize,
     budget: Budget,
-    liveness: Arc<Liveness>,
     stop: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// Signs of life of the server, for the watch.
-#[derive(Debug, Default)]
-struct Liveness {
-    /// The handshake is over: from then on silence is checked.
-    settled: AtomicBool,
-    /// Bytes have come since the flag was last cleared.
-    heard: AtomicBool,
 }
 
 /// Deadline for the stream to open and to name the address for messages.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 /// Messages that wait to be posted. Each call has one, and a link takes 4096 calls.
 const QUEUE_MAX: usize = 4096;
-/// Mainstay pings a server that was silent this long while no call is in flight. The time doubles
-/// with each ping that was answered.
-const SILENCE_MIN: Duration = Duration::from_secs(30);
-const SILENCE_MAX: Duration = Duration::from_secs(240);
 
 /// The abilities of HTTP+SSE.
 pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
@@ -66,7 +51,6 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     calls_apart: false,
     ending_cancels: false,
     mirrors_arguments: false,
-    notices_end: true,
     speaks_modern: false,
 };
 
@@ -92,35 +76,30 @@ pub async fn open(
     let unsent_bytes = Arc::<AtomicUsize>::default();
     let posts = Posts::new(session.clone(), address, waiting, unsent_bytes.clone());
     let (tasks, of_tasks) = (session.tasks.clone(), stop.clone());
-    let liveness = Arc::<Liveness>::default();
     let sse = Sse {
         postings: queue,
         unsent_bytes,
         unsent_bytes_max: limits.unread_bytes_max,
         budget: limits.budget,
-        liveness: liveness.clone(),
         stop,
         tasks: tasks.clone(),
     };
     let link = Arc::new(Link::new(limits, listener, Arc::new(sse)));
     tasks.spawn(Idle::prune(Arc::downgrade(&session.idle), of_tasks.clone()));
-    tasks.spawn(run(Arc::downgrade(&link), session, (stream, posts), liveness, of_tasks));
+    tasks.spawn(run(Arc::downgrade(&link), (stream, posts), of_tasks));
     Ok(link)
 }
 
 /// Reads and posts until one of both fails.
 async fn run(
     link: Weak<Link>,
-    session: Arc<HttpSession>,
     (mut stream, mut posts): (SseStream, Posts),
-    liveness: Arc<Liveness>,
     stop: CancellationToken,
 ) {
     let work = async {
         let reason = tokio::select! {
-            reason = stream.read(&link, &liveness.heard) => reason,
+            reason = stream.read(&link) => reason,
             reason = posts.run(&link) => reason,
-            reason = watch(&link, &session, &liveness) => reason,
         };
         if let Some(link) = link.upgrade() {
             posts.finish(&link).await;
@@ -130,24 +109,6 @@ async fn run(
     tokio::select! {
         () = stop.cancelled() => {}
         () = work => {}
-    }
-}
-
-/// Notices a server that went away without a word. While calls are in flight their own deadlines
-/// do: a server that computes may be deaf for as long.
-async fn watch(link: &Weak<Link>, session: &HttpSession, liveness: &Liveness) -> String {
-    let silence = Backoff::try_new(SILENCE_MIN, SILENCE_MAX).unwrap_or_default();
-    let mut pings = 0;
-    loop {
-        tokio::time::sleep(silence.wait(pings)).await;
-        let Some(link) = link.upgrade() else { return String::new() };
-        let heard = liveness.heard.swap(false, Ordering::Relaxed);
-        if !heard && liveness.settled.load(Ordering::Relaxed) && link.in_flight() == 0 {
-            if let Some(reason) = standing::unreachable_reason(&link, session).await {
-                return reason;
-            }
-            pings = pings.saturating_add(1);
-        }
     }
 }
 
@@ -209,10 +170,6 @@ impl Transport<Link> for Sse {
             // An undelivered message was counted by the task that posted it.
             let _ = tokio::time::timeout(SEND_DEADLINE, acknowledged).await;
         })
-    }
-
-    fn settle(&self, _: &Arc<Link>, _: Revision) {
-        self.liveness.settled.store(true, Ordering::Relaxed);
     }
 
     /// Closes the stream, which ends the session at the server, and all that runs here.

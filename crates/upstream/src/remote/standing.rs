@@ -147,7 +147,11 @@ impl Standing {
         let events = EventSource::new(response, connection, session.limits);
         let Ok(mut events) = events else { return Ended::NotOffered };
         loop {
-            let event = match tokio::time::timeout(self.silence, events.next(|| {}, || false)).await
+            let event = match tokio::time::timeout(
+                self.silence,
+                events.next(|| link.life().note_heard(), || false),
+            )
+            .await
             {
                 Ok(Ok(Ok(event))) => event,
                 // One that is too large.

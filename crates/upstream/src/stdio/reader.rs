@@ -63,6 +63,7 @@ pub(super) async fn run(
                 break "the server closed its output".to_owned();
             }
             Ok(bytes) => {
+                link.life().note_heard();
                 turn.add_parsed(bytes);
                 while let Some(line) = decoder.next_line() {
                     turn.add_message(0);

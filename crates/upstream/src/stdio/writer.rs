@@ -39,6 +39,8 @@ struct State {
     /// None after the pipe was closed.
     pipe: Option<pipe::Sender>,
     unsent: BytesMut,
+    /// Bytes that the pipe has taken.
+    written: u64,
 }
 
 /// Time to read the last answers of a server whose input is closed. A server that has ended closes
@@ -53,7 +55,6 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
     calls_apart: false,
     ending_cancels: false,
     mirrors_arguments: false,
-    notices_end: true,
     speaks_modern: true,
 };
 
@@ -62,7 +63,7 @@ pub(crate) const ABILITIES: TransportAbilities = TransportAbilities {
 impl PipeWriter {
     pub(super) fn new(input: OwnedFd, unread_bytes_max: usize) -> io::Result<(Self, Leftover)> {
         let pipe = pipe::Sender::from_owned_fd(input)?;
-        let state = State { pipe: Some(pipe), unsent: BytesMut::new() };
+        let state = State { pipe: Some(pipe), unsent: BytesMut::new(), written: 0 };
         let shared = Arc::new(Shared { state: Mutex::new(state), full: Notify::new() });
         Ok((Self { shared: shared.clone(), unread_bytes_max }, Leftover { shared }))
     }
@@ -151,6 +152,11 @@ impl Transport<Link> for PipeWriter {
         state.unsent.is_empty() && matches!(in_pipe, None | Some(Ok(0) | Err(_)))
     }
 
+    fn input_stuck_at(&self) -> Option<u64> {
+        let state = self.shared.state.lock();
+        (!state.unsent.is_empty()).then_some(state.written)
+    }
+
     fn hang_up(&self) {
         self.close();
     }
@@ -212,7 +218,10 @@ impl State {
         };
         while !self.unsent.is_empty() {
             match pipe.try_write(&self.unsent) {
-                Ok(written) => self.unsent.advance(written),
+                Ok(written) => {
+                    self.unsent.advance(written);
+                    self.written += written as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

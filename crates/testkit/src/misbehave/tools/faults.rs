@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::call::Call;
+use crate::misbehave::hangs;
 
 pub(super) async fn hang(call: Call) {
     // Keeps the call, because dropping it would close its stream.
@@ -31,6 +32,15 @@ pub(super) async fn crash_after_answer(call: Call) {
     // Time for the answer to be sent. `crash` crashes at once.
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     std::process::exit(1);
+}
+
+pub(super) async fn go_deaf(call: Call) {
+    call.echo().await;
+    call.server.hangs.deaf.cancel();
+}
+
+pub(super) async fn close_output(_: Call) {
+    hangs::close_output().expect("standard output can be replaced");
 }
 
 pub(super) async fn twice(call: Call) {

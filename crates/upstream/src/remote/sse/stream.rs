@@ -1,6 +1,5 @@
 //! The stream on which an HTTP+SSE server sends every message.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -68,8 +67,12 @@ impl SseStream {
     }
 
     /// Hands messages to the link until the stream is cut. Returns the reason.
-    pub(super) async fn read(&mut self, link: &Weak<Link>, heard: &AtomicBool) -> String {
-        let heard = || heard.store(true, Ordering::Relaxed);
+    pub(super) async fn read(&mut self, link: &Weak<Link>) -> String {
+        let heard = || {
+            if let Some(link) = link.upgrade() {
+                link.life().note_heard();
+            }
+        };
         let is_awaited = || link.upgrade().is_some_and(|link| link.is_awaited());
         loop {
             let event = match self.0.next(heard, is_awaited).await {
