@@ -18,12 +18,12 @@ use crate::shared::eventually_within;
 /// A hang is noticed within a minute. The rest is for a busy machine.
 const NOTICED: Duration = Duration::from_secs(100);
 
-/// Returns the reason for which an instance of a server was lost last, as the log has it.
+/// Returns the reason for which an instance of a server was lost first, as the log has it.
 fn lost_because(daemon: &Daemon, server: &str) -> Option<String> {
     let log = daemon.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let lost = lines.filter(|line| line["message"] == "instance lost" && line["server"] == server);
-    lost.last()?["reason"].as_str().map(str::to_owned)
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lost = lines.find(|line| line["message"] == "instance lost" && line["server"] == server);
+    lost?["reason"].as_str().map(str::to_owned)
 }
 
 /// Waits until an instance of a server was lost because it hung, and returns the reason.
