@@ -13,6 +13,7 @@ mod words;
 
 pub use self::external::External;
 pub use self::fleet::{Fleet, FleetParts, Stopping, UnknownNode};
+pub use self::member::ProbeView;
 pub use self::service::Service;
 pub use self::service::status::ServiceStatus;
 pub use self::view::{BlockerView, NodeView, Seen};

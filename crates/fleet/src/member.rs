@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mainstay_model::settings::ProbeCheck;
 use mainstay_model::status::InstanceState;
 use mainstay_pool::{ChangeHook, Pool};
 use mainstay_supervisor::graph::{Hold, Why};
+use mainstay_upstream::probing::Newest;
 
 use crate::external::External;
 use crate::service::Service;
@@ -31,6 +33,14 @@ pub(crate) struct Sight {
     pub(crate) brief: Option<String>,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) pid: Option<u32>,
+}
+
+/// A probe as it is shown.
+#[derive(Debug, Clone)]
+pub struct ProbeView {
+    /// The key of the configuration that says what is checked, such as `http`.
+    pub kind: &'static str,
+    pub newest: Newest,
 }
 
 // === impl Member ===
@@ -115,6 +125,17 @@ impl Member {
         }
     }
 
+    /// What its probe checks, and the newest result.
+    pub(crate) fn probe(&self) -> Option<ProbeView> {
+        let (spec, probe) = match self {
+            Self::Server(pool) => (pool.spec.probe.as_ref()?, pool.probe()?),
+            Self::Service(service) => (service.spec.probe.as_ref()?, service.probe.as_ref()?),
+            Self::External(external) => (&external.spec.probe, external.probe()),
+            Self::Volume => return None,
+        };
+        Some(ProbeView { kind: kind_of(&spec.check), newest: probe.newest() })
+    }
+
     pub(crate) fn is_required(&self) -> bool {
         match self {
             Self::Server(pool) => pool.spec.required,
@@ -141,5 +162,18 @@ impl Member {
             Self::External(external) => Some(external.sight()),
             Self::Volume => None,
         }
+    }
+}
+
+fn kind_of(check: &ProbeCheck) -> &'static str {
+    match check {
+        ProbeCheck::Ping => "ping",
+        ProbeCheck::Tool(_) => "tool",
+        ProbeCheck::Http(_) => "http",
+        ProbeCheck::Tcp(_) => "tcp",
+        ProbeCheck::Command(_) => "command",
+        ProbeCheck::Log(_) => "log",
+        ProbeCheck::Redis(_) => "redis",
+        ProbeCheck::Postgres(_) => "postgres",
     }
 }

@@ -116,11 +116,6 @@ impl Service {
         self.holding.shown_state(self.own_state())
     }
 
-    /// The probe, if one is configured.
-    pub fn probe(&self) -> Option<&Probe> {
-        self.probe.as_ref()
-    }
-
     /// The process id, while it has a process.
     pub fn pid(&self) -> Option<u32> {
         self.facts.lock().pid

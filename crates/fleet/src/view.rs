@@ -7,7 +7,7 @@ use mainstay_model::status::InstanceState;
 use mainstay_supervisor::graph::NodeNo;
 
 use crate::fleet::Fleet;
-use crate::member::Member;
+use crate::member::{Member, ProbeView};
 
 /// A node as it is shown. Times and reasons were read when the view was made.
 #[derive(Debug, Clone)]
@@ -27,6 +27,7 @@ pub struct NodeView {
     pub brief_reason: Option<String>,
     pub retry_at: Option<Instant>,
     pub pid: Option<u32>,
+    pub probe: Option<ProbeView>,
 }
 
 /// A need that is not ready, and what is wrong at the end of the chain that begins with it.
@@ -52,8 +53,12 @@ pub struct Seen {
 impl Fleet {
     /// All nodes: by layer, and within a layer in the order of the configuration.
     pub fn view(&self) -> Vec<NodeView> {
-        let mut numbers: Vec<_> = self.graph.lock().numbers().collect();
-        numbers.sort_by_key(|no| self.graph.lock().layer(*no));
+        let numbers = {
+            let graph = self.graph.lock();
+            let mut numbers: Vec<_> = graph.numbers().collect();
+            numbers.sort_by_key(|no| graph.layer(*no));
+            numbers
+        };
         numbers.into_iter().map(|no| self.node_view(no)).collect()
     }
 
@@ -89,6 +94,7 @@ impl Fleet {
             brief_reason: sight.as_ref().and_then(|sight| sight.brief.clone()),
             retry_at: sight.as_ref().and_then(|sight| sight.retry_at),
             pid: sight.and_then(|sight| sight.pid),
+            probe: member.probe(),
         }
     }
 }

@@ -121,6 +121,7 @@ impl Pool {
         if let Some(older) = parts.findings.older_revision(&spec.name, &host.target()) {
             revisions.begin_with(older);
         }
+        let start_times = StartTimes::known(parts.findings.slow_start(&spec.name, &host.target()));
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
             host,
@@ -154,7 +155,7 @@ impl Pool {
             pings: Mutex::default(),
             revisions,
             past_restarts: AtomicU64::new(0),
-            start_times: StartTimes::default(),
+            start_times,
             turns: Turns::new(&spec.name, spec.concurrency),
             calls_waiting: AtomicUsize::new(0),
             is_late: AtomicBool::new(false),

@@ -71,11 +71,13 @@ impl Pool {
     }
 
     /// How long a call waits for an instance whose start began at `begun`: longer if experience tells that
-    /// the start is nearly done.
+    /// the start is nearly done, and not at all if it tells that the start takes long, or the start has lasted
+    /// longer than that.
     pub(crate) fn loading_wait(&self, begun: Instant) -> Duration {
         match self.expected_in(begun) {
-            Some(left) if left <= NEARLY_DONE_WAIT_MAX => left.max(LOADING_WAIT_MAX),
-            _ => LOADING_WAIT_MAX,
+            Some(left) if left > NEARLY_DONE_WAIT_MAX => Duration::ZERO,
+            Some(left) if left > Duration::ZERO => left.max(LOADING_WAIT_MAX),
+            Some(_) | None => LOADING_WAIT_MAX.saturating_sub(begun.elapsed()),
         }
     }
 

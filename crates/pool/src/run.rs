@@ -317,6 +317,11 @@ impl Run {
     fn announce(&self, run: &ReadyRun) {
         let (took, facts) = (self.begun.elapsed(), run.facts.load());
         self.pool.start_times.note(took);
+        if let (true, Some(usual)) =
+            (self.pool.is_primary(&self.instance), self.pool.start_times.usual())
+        {
+            self.pool.findings.keep_start(&self.pool.spec.name, &self.pool.host.target(), usual);
+        }
         InstanceReady {
             server: &self.pool.spec.name,
             instance: self.instance.id,

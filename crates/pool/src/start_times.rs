@@ -16,6 +16,11 @@ const KEPT: usize = 5;
 // === impl StartTimes ===
 
 impl StartTimes {
+    /// Begins with what was learned by an earlier daemon.
+    pub(crate) fn known(usual: Option<Duration>) -> Self {
+        Self { latest: Mutex::new(usual.into_iter().collect()) }
+    }
+
     pub(crate) fn note(&self, took: Duration) {
         let mut latest = self.latest.lock();
         if latest.len() == KEPT {

@@ -153,6 +153,30 @@ pub const BREAKER_FAILURES: Entry = Entry {
     help: "Failures counted by a circuit breaker",
 };
 
+pub const NODE_READY: Entry = Entry {
+    name: "mainstay_node_ready",
+    kind: Kind::Gauge,
+    labels: &["kind", "name"],
+    unit: Unit::None,
+    help: "1 while a server, service or external is ready, idle or done and has all its needs, else 0",
+};
+
+pub const NODE_DEGRADED: Entry = Entry {
+    name: "mainstay_node_degraded",
+    kind: Kind::Gauge,
+    labels: &["kind", "name"],
+    unit: Unit::None,
+    help: "1 while a server or service is ready and something that it needs is not, else 0",
+};
+
+pub const SERVICE_RESTARTS: Entry = Entry {
+    name: "mainstay_service_restarts_total",
+    kind: Kind::Counter,
+    labels: &["service"],
+    unit: Unit::None,
+    help: "Starts of a service after its first",
+};
+
 pub const TOOL_DURATION: Entry = Entry {
     name: "mainstay_tool_duration_seconds",
     kind: Kind::Histogram,
@@ -363,7 +387,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 40] = [
+pub const ALL: [&Entry; 43] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -378,6 +402,9 @@ pub const ALL: [&Entry; 40] = [
     &MEMORY_REFUSALS,
     &BREAKER_STATE,
     &BREAKER_FAILURES,
+    &NODE_READY,
+    &NODE_DEGRADED,
+    &SERVICE_RESTARTS,
     &TOOL_DURATION,
     &INSTANCE_STATE,
     &ATTEMPTS,

@@ -6,13 +6,11 @@ use mainstay_admin::View;
 use mainstay_admin::api::graph::{Blocker, Cause, Graph, Node, NodeState, Probe};
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::services::Service;
-use mainstay_fleet::{BlockerView, Fleet, NodeView, Seen};
+use mainstay_fleet::{BlockerView, Fleet, NodeView, ProbeView, Seen};
 use mainstay_gateway::Clock;
 use mainstay_model::NodeKind;
-use mainstay_model::settings::{ProbeCheck, Runtime, ServiceKind};
-use mainstay_pool::Pool;
+use mainstay_model::settings::{Runtime, ServiceKind};
 use mainstay_supervisor::probe::Outcome;
-use mainstay_upstream::probing::Newest;
 
 use super::target;
 
@@ -36,17 +34,16 @@ impl Nodes<'_> {
     }
 
     /// Adds what the graph knows of a server.
-    pub(super) fn complete(&self, server: &mut Server, pool: &Pool) {
+    pub(super) fn complete(&self, server: &mut Server) {
         if let Some(node) = self.fleet.view_of(server.name.as_str()) {
             server.waiting_for = self.blockers(node.blockers);
             server.needs = node.needs;
             server.stopped_by_hand = node.is_stopped_by_hand;
+            server.probe = node.probe.map(|probe| self.probe(probe));
         }
-        server.probe = pool.probe().map(|probe| self.probe(&pool.spec.probe, probe.newest()));
     }
 
     fn node(&self, node: NodeView) -> Node {
-        let probe = self.probe_of(node.id.kind, node.id.name.as_str());
         Node {
             kind: node.id.kind,
             layer: node.layer,
@@ -59,7 +56,7 @@ impl Nodes<'_> {
             reason: self.reason(node.reason, node.brief_reason),
             retry_in_ms: node.retry_at.map(left),
             pid: node.pid,
-            probe,
+            probe: node.probe.map(|probe| self.probe(probe)),
             name: node.id.name,
         }
     }
@@ -67,8 +64,8 @@ impl Nodes<'_> {
     fn service(&self, service: &mainstay_fleet::Service) -> Service {
         let status = service.status();
         let node = self.fleet.view_of(service.spec.name.as_str());
-        let (needs, blockers, stopped_by_hand) = node
-            .map(|node| (node.needs, node.blockers, node.is_stopped_by_hand))
+        let (needs, blockers, stopped_by_hand, probe) = node
+            .map(|node| (node.needs, node.blockers, node.is_stopped_by_hand, node.probe))
             .unwrap_or_default();
         let kind = match status.kind {
             ServiceKind::Service => "service",
@@ -94,35 +91,15 @@ impl Nodes<'_> {
             restarts: status.restarts,
             pid: status.pid,
             memory_bytes: service.memory_bytes(),
-            probe: service.probe().map(|probe| self.probe(&service.spec.probe, probe.newest())),
+            probe: probe.map(|probe| self.probe(probe)),
             needs,
             waiting_for: self.blockers(blockers),
             stopped_by_hand,
         }
     }
 
-    fn probe_of(&self, kind: NodeKind, name: &str) -> Option<Probe> {
-        match kind {
-            NodeKind::Service => {
-                let service = self.fleet.services().find(|it| it.spec.name.as_str() == name)?;
-                let probe = service.probe()?;
-                Some(self.probe(&service.spec.probe, probe.newest()))
-            }
-            NodeKind::External => {
-                let external = self.fleet.externals().find(|it| it.spec.name.as_str() == name)?;
-                let newest = external.probe().newest();
-                Some(self.probe(&Some(external.spec.probe.clone()), newest))
-            }
-            NodeKind::Server => {
-                let pool = self.fleet.pools().find(|pool| pool.spec.name.as_str() == name)?;
-                Some(self.probe(&pool.spec.probe, pool.probe()?.newest()))
-            }
-            NodeKind::Volume => None,
-        }
-    }
-
-    fn probe(&self, spec: &Option<mainstay_model::settings::ProbeSpec>, newest: Newest) -> Probe {
-        let kind = spec.as_ref().map_or("", |spec| kind_of(&spec.check)).to_owned();
+    fn probe(&self, probe: ProbeView) -> Probe {
+        let ProbeView { kind, newest } = probe;
         let (outcome, at, failure) = match newest.result {
             None => (None, None, None),
             Some((outcome, at)) => {
@@ -138,7 +115,7 @@ impl Nodes<'_> {
             View::Operator => failure.reason,
             View::Open => failure.brief,
         });
-        Probe { kind, outcome, at, failures: newest.failures, detail }
+        Probe { kind: kind.to_owned(), outcome, at, failures: newest.failures, detail }
     }
 
     fn blockers(&self, blockers: Vec<BlockerView>) -> Vec<Blocker> {
@@ -177,19 +154,6 @@ fn state_of(seen: &Seen) -> NodeState {
     match seen.id.kind {
         NodeKind::Volume => NodeState::Unwatched,
         NodeKind::Server | NodeKind::Service | NodeKind::External => NodeState::Watched(seen.state),
-    }
-}
-
-fn kind_of(check: &ProbeCheck) -> &'static str {
-    match check {
-        ProbeCheck::Ping => "ping",
-        ProbeCheck::Tool(_) => "tool",
-        ProbeCheck::Http(_) => "http",
-        ProbeCheck::Tcp(_) => "tcp",
-        ProbeCheck::Command(_) => "command",
-        ProbeCheck::Log(_) => "log",
-        ProbeCheck::Redis(_) => "redis",
-        ProbeCheck::Postgres(_) => "postgres",
     }
 }
 

@@ -26,7 +26,7 @@ use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
 use super::listening::Addresses;
-use super::nodes::Nodes;
+use super::nodes::{Nodes, date_of};
 use super::notify::Sections;
 use super::target;
 
@@ -93,6 +93,15 @@ impl Status {
             sample.sessions_displaced(gateway.sessions_displaced());
             sample.budget(gateway.budget());
             sample.store_failing(gateway.store_state().failing.is_some());
+            let fleet = status.fleet.upgrade();
+            for node in fleet.iter().flat_map(|fleet| fleet.view()) {
+                if let Some(state) = node.state {
+                    sample.node(node.id.kind.as_str(), node.id.name.as_str(), state);
+                }
+            }
+            for service in fleet.iter().flat_map(|fleet| fleet.services()) {
+                sample.service_restarts(service.spec.name.as_str(), service.status().restarts);
+            }
             let memory = status.memory_of(&gateway);
             sample.memory(memory.usage_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
@@ -147,7 +156,7 @@ impl Status {
     }
 
     fn servers(&self, gateway: &Gateway, view: View) -> Vec<Server> {
-        let clock = |at| jiff_date(self.clock, at);
+        let clock = |at| date_of(self.clock.date(at));
         let now = Instant::now();
         let fleet = self.fleet.upgrade();
         let server = |pool: &Arc<Pool>| {
@@ -163,7 +172,7 @@ impl Status {
                 }),
             };
             if let Some(fleet) = &fleet {
-                Nodes { fleet, clock: self.clock, view }.complete(&mut server, pool);
+                Nodes { fleet, clock: self.clock, view }.complete(&mut server);
             }
             server
         };
@@ -370,8 +379,4 @@ pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
         (!endpoint.name.is_empty(), place(endpoint), endpoint.name.clone())
     });
     endpoints
-}
-
-fn jiff_date(clock: Clock, at: Instant) -> String {
-    jiff::Timestamp::try_from(clock.date(at)).map(|date| format!("{date:.3}")).unwrap_or_default()
 }

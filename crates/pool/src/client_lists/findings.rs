@@ -1,8 +1,9 @@
-//! The stored findings about servers: which have client-specific lists, which support both eras, and
-//! which take only an older revision. They outlive the daemon, because detection takes a start of
-//! the server.
+//! The stored findings about servers: which have client-specific lists, which support both eras, which take
+//! only an older revision, and which start slowly. They outlive the daemon, because detection takes a start
+//! of the server.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mainstay_model::Name;
 use mainstay_protocol::Revision;
@@ -24,6 +25,15 @@ pub struct ListFindings {
 struct Found {
     by_server: BTreeMap<String, Finding>,
     revisions: BTreeMap<String, OlderRevision>,
+    starts: BTreeMap<String, SlowStart>,
+}
+
+/// How long a server usually takes to start, which is long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SlowStart {
+    /// A digest of the server's command or URL.
+    target: String,
+    usual_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +65,13 @@ struct File {
     /// Absent in files of earlier versions.
     #[serde(default)]
     revisions: BTreeMap<String, OlderRevision>,
+    /// The same.
+    #[serde(default)]
+    starts: BTreeMap<String, SlowStart>,
 }
+
+/// A shorter start is not stored.
+const SLOW_MIN: Duration = Duration::from_secs(3);
 
 // === impl ListFindings ===
 
@@ -66,8 +82,8 @@ impl ListFindings {
         let mut found = Found::default();
         match stored.as_deref().map(serde_json::from_slice::<File>) {
             None => {}
-            Some(Ok(File { format: FORMAT, servers, revisions })) => {
-                found = Found { by_server: servers, revisions };
+            Some(Ok(File { format: FORMAT, servers, revisions, starts })) => {
+                found = Found { by_server: servers, revisions, starts };
             }
             Some(Ok(File { format, .. })) => {
                 document
@@ -167,9 +183,30 @@ impl ListFindings {
         !is_outdated
     }
 
+    /// How long a start of a server with this command or URL usually takes, if that is long.
+    pub(crate) fn slow_start(&self, server: &Name, target: &str) -> Option<Duration> {
+        let found = self.found.lock();
+        let known = found.starts.get(server.as_str())?;
+        (known.target == digest(&[target])).then(|| Duration::from_millis(known.usual_ms))
+    }
+
+    /// Keeps how long a start of the server usually takes.
+    pub(crate) fn keep_start(&self, server: &Name, target: &str, usual: Duration) {
+        let usual_ms = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
+        let slow = (usual >= SLOW_MIN).then(|| SlowStart { target: digest(&[target]), usual_ms });
+        let mut found = self.found.lock();
+        match slow {
+            Some(slow) => drop(found.starts.insert(server.to_string(), slow)),
+            None if found.starts.remove(server.as_str()).is_none() => return,
+            None => {}
+        }
+        let found = found.clone();
+        self.write(found);
+    }
+
     fn write(&self, found: Found) {
-        let Found { by_server: servers, revisions } = found;
-        let file = File { format: FORMAT, servers, revisions };
+        let Found { by_server: servers, revisions, starts } = found;
+        let file = File { format: FORMAT, servers, revisions, starts };
         if let (Some(document), Ok(bytes)) = (&self.document, serde_json::to_vec(&file)) {
             document.set(bytes);
         }
@@ -223,6 +260,22 @@ mod tests {
         assert_eq!(second.is_uniform(&one, &version_of("command", "2")), None);
         assert_eq!(second.is_uniform(&one, &version_of("another command", "1")), None);
         second.close().await;
+    }
+
+    #[tokio::test]
+    async fn how_long_a_slow_server_takes_is_known_to_the_next_daemon() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path()).unwrap();
+        let name = Name::try_new("model").unwrap();
+        let seconds = std::time::Duration::from_secs;
+        let first = ListFindings::open(&folder);
+        first.keep_start(&name, "command", seconds(90));
+        first.close().await;
+        let second = ListFindings::open(&folder);
+        assert_eq!(second.slow_start(&name, "command"), Some(seconds(90)));
+        assert_eq!(second.slow_start(&name, "another command"), None);
+        second.keep_start(&name, "command", seconds(1));
+        assert_eq!(second.slow_start(&name, "command"), None);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mainstay_model::MemoryKind;
+use mainstay_model::status::InstanceState;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
 };
@@ -12,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry;
 
 use super::histogram::Reading;
-use super::sample::{STATES, ServerSample};
+use super::sample::{NodeSample, STATES, ServerSample};
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
@@ -96,6 +97,24 @@ pub(super) fn gauges(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::R
     let mut family = Family::begin(out, &catalogue::BREAKER_FAILURES)?;
     for breaker in &sample.breakers {
         family.counter(&[&breaker.service], breaker.failures)?;
+    }
+    nodes(out, sample)
+}
+
+fn nodes(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    let is_degraded = |node: &NodeSample| node.state == InstanceState::Degraded;
+    let mut family = Family::begin(out, &catalogue::NODE_READY)?;
+    for node in &sample.nodes {
+        let is_ready = node.state.serves() && !is_degraded(node);
+        family.gauge(&[node.kind, &node.name], u64::from(is_ready))?;
+    }
+    let mut family = Family::begin(out, &catalogue::NODE_DEGRADED)?;
+    for node in &sample.nodes {
+        family.gauge(&[node.kind, &node.name], u64::from(is_degraded(node)))?;
+    }
+    let mut family = Family::begin(out, &catalogue::SERVICE_RESTARTS)?;
+    for (service, restarts) in &sample.service_restarts {
+        family.counter(&[service], *restarts)?;
     }
     Ok(())
 }

@@ -23,6 +23,9 @@ pub struct Sample {
     pub(crate) store_failing: u64,
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
+    pub(crate) nodes: Vec<NodeSample>,
+    /// Restarts of services.
+    pub(crate) service_restarts: Vec<(String, u64)>,
     /// Open streams by address.
     pub(crate) streams: Vec<(String, [u64; StreamKind::COUNT])>,
 }
@@ -43,6 +46,14 @@ pub(crate) struct BreakerSample {
     pub(crate) service: String,
     pub(crate) state: Breaker,
     pub(crate) failures: u64,
+}
+
+/// A node of the dependency graph.
+#[derive(Debug)]
+pub(crate) struct NodeSample {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) state: InstanceState,
 }
 
 // === impl Sample ===
@@ -136,6 +147,16 @@ impl Sample {
     /// Adds a circuit breaker with its state and its failures since the start of the daemon.
     pub fn breaker(&mut self, service: &str, state: Breaker, failures: u64) {
         self.breakers.push(BreakerSample { service: service.to_owned(), state, failures });
+    }
+
+    /// Adds a node of the dependency graph with its state.
+    pub fn node(&mut self, kind: &'static str, name: &str, state: InstanceState) {
+        self.nodes.push(NodeSample { kind, name: name.to_owned(), state });
+    }
+
+    /// Adds a service with its restarts since the start of the daemon.
+    pub fn service_restarts(&mut self, service: &str, restarts: u64) {
+        self.service_restarts.push((service.to_owned(), restarts));
     }
 
     fn of(&mut self, server: &str) -> &mut ServerSample {

@@ -92,10 +92,13 @@ fn what_has_no_series_yet_is_named() {
     };
     let without: Vec<_> =
         catalogue::ALL.iter().filter(|entry| !has_sample(entry)).map(|entry| entry.name).collect();
-    // Breakers come with what has them, tools with the lists of servers, addresses with the gateway.
+    // Breakers and nodes come with what has them, tools with the lists of servers, addresses with the gateway.
     let expected = [
         catalogue::BREAKER_STATE.name,
         catalogue::BREAKER_FAILURES.name,
+        catalogue::NODE_READY.name,
+        catalogue::NODE_DEGRADED.name,
+        catalogue::SERVICE_RESTARTS.name,
         catalogue::TOOL_DURATION.name,
         catalogue::STREAMS_OPEN.name,
     ];
@@ -173,6 +176,9 @@ fn gauges_are_asked_for_at_each_scrape() {
         sample.calls_in_flight("time", 4);
         sample.calls_waiting("time", 3);
         sample.breaker("store", Breaker::Open, 5);
+        sample.node("service", "db", InstanceState::Done);
+        sample.node("server", "time", InstanceState::Degraded);
+        sample.service_restarts("db", 2);
     }));
     metrics.observe(Box::new(|sample| {
         sample.active_sessions(3);
@@ -200,6 +206,10 @@ fn gauges_are_asked_for_at_each_scrape() {
                 (r#"mainstay_calls_in_flight{server="time"}"#, 4.0),
                 (r#"mainstay_calls_waiting{server="time"}"#, 3.0),
                 (r#"mcp_circuit_breaker_state{service="store"}"#, 2.0),
+                (r#"mainstay_node_ready{kind="service",name="db"}"#, 1.0),
+                (r#"mainstay_node_ready{kind="server",name="time"}"#, 0.0),
+                (r#"mainstay_node_degraded{kind="server",name="time"}"#, 1.0),
+                (r#"mainstay_service_restarts_total{service="db"}"#, 2.0),
                 (r#"mcp_circuit_breaker_failures_total{service="store"}"#, 5.0),
             ],
         );
