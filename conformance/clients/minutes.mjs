@@ -3,10 +3,8 @@
 //   node minutes.mjs FOLDER
 // Twice: with `mainstay import --write` and with `mainstay init --from`. Nothing else is there: PATH has the
 // program, and `sh` and `node`, which the client's servers need. PEERS_MAINSTAY is the program.
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { sdk } from "../peers/walkers/typescript-sdk.mjs";
 import { run } from "../processes.mjs";
@@ -50,14 +48,11 @@ function expect(what, found, wanted) {
   }
 }
 
-async function allReady(tell) {
-  const end = Date.now() + STEP_MS_MAX;
-  for (;;) {
-    const said = await tell("status", "--json").catch((error) => error);
-    const servers = said instanceof Error ? [] : JSON.parse(said).servers;
-    if (servers.length === 3 && servers.every(({ state }) => state === "ready")) return;
-    if (Date.now() > end) throw new Error(`the servers are never ready: ${said}`);
-    await pause(100);
+function runs(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 
@@ -85,14 +80,9 @@ async function walk(beginning, home) {
   const began = Date.now();
   await tell(...beginning);
   await tell("check");
-  const daemon = spawn(join(env.PATH, "mainstay"), ["up", "--listen", "127.0.0.1:0"], {
-    env,
-    cwd: home,
-    stdio: "ignore",
-  });
-  const ended = new Promise((resolve) => daemon.on("exit", resolve));
+  const started = JSON.parse(await tell("up", "--wait", "40s", "--listen", "127.0.0.1:0", "--json"));
   try {
-    await allReady(tell);
+    expect("what up says", [started.started, started.ready], [true, true]);
     const said = await tell("export", "claude-code", "--write", "--replace");
     const file = JSON.parse(readFileSync(join(home, ".claude.json"), "utf8"));
     expect("the client's servers", Object.keys(file.mcpServers), ["mainstay"]);
@@ -112,11 +102,13 @@ async function walk(beginning, home) {
     if (took > MINUTE_MS) throw new Error(`it took ${took / 1000} s`);
     const again = await tell("export", "claude-code", "--write", "--replace", "--json");
     expect("a second export", JSON.parse(again).changed, false);
+    const servers = JSON.parse(await tell("status", "--json")).servers.map(({ state }) => state);
+    expect("the servers", servers, ["ready", "ready", "ready"]);
     await tell("stop");
-    expect("how the daemon ended", await ended, 0);
+    expect("whether the daemon still runs", runs(started.pid), false);
     return took;
   } finally {
-    daemon.kill("SIGKILL");
+    if (runs(started.pid)) process.kill(started.pid, "SIGKILL");
   }
 }
 

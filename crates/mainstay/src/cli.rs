@@ -7,11 +7,14 @@ use mainstay_config::{Flag, Request};
 use mainstay_telemetry::LogOptions;
 use mainstay_telemetry::logs::{Format, Level};
 
+mod daemon;
 mod examples;
 pub(crate) mod shell;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wrong;
+
+pub(crate) use daemon::{GraphArgs, NodesArgs, StatusArgs, StopArgs, UpArgs};
 
 /// Run MCP servers for all your MCP clients: one daemon starts, watches and shares them
 #[derive(Debug, Parser)]
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the daemon in the foreground until it receives a signal
+    /// Run the daemon until it receives a signal, in the foreground or in the background
     #[command(after_help = examples::UP)]
     Up(UpArgs),
     /// Run a daemon with built-in demonstration servers, to try it out
@@ -63,12 +66,21 @@ pub(crate) enum Command {
     /// Check the configuration and list every problem with its line
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
-    /// Show the state of the daemon and its servers
+    /// Show the state of the daemon, its servers and services, and what they need
     #[command(after_help = examples::STATUS)]
     Status(StatusArgs),
-    /// Stop the daemon after calls in flight have finished, and wait until it has ended
+    /// Show what needs what, and who waits for whom
+    #[command(after_help = examples::GRAPH)]
+    Graph(GraphArgs),
+    /// Start servers and services that were stopped by hand, or that wait for their next attempt
+    #[command(after_help = examples::START)]
+    Start(NodesArgs),
+    /// Stop the daemon, or servers and services by their names, after calls in flight have finished
     #[command(after_help = examples::STOP)]
     Stop(StopArgs),
+    /// Stop servers and services after calls in flight have finished, and start them again
+    #[command(after_help = examples::RESTART)]
+    Restart(NodesArgs),
     /// Show what servers wrote to standard error
     #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),
@@ -129,13 +141,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct UpArgs {
-    /// Accept clients at this address, instead of `gateway.listen`
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DemoArgs {
     /// Accept clients at this address [default: 127.0.0.1:8000, or the next free port]
     #[arg(long, value_name = "ADDR")]
@@ -149,23 +154,6 @@ pub(crate) struct CheckArgs {
     /// Print every value in force and where it comes from
     #[arg(long)]
     pub(crate) resolved: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
-    /// Show only this server, with its instances
-    pub(crate) server: Option<String>,
-    /// Print the state of the daemon in one word, and exit with 1 if it takes no clients: for health
-    /// checks
-    #[arg(long, conflicts_with = "server")]
-    pub(crate) healthy: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StopArgs {
-    /// Print what would happen, and stop nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -17,11 +17,13 @@ mod events;
 mod export;
 mod fetch;
 mod files;
+mod graph;
 mod import;
 mod init;
 mod lock;
 mod log_level;
 mod logs;
+mod nodes;
 mod remove;
 mod running;
 mod schema;
@@ -31,6 +33,8 @@ mod status;
 mod stop;
 mod token;
 mod tools;
+mod trouble;
+mod up;
 
 pub(crate) use completions::answered as completed;
 
@@ -38,10 +42,14 @@ pub(crate) use completions::answered as completed;
 pub(crate) fn run(cli: &Cli) -> Exit {
     let (shared, out) = (&cli.shared, Output::new(&cli.shared));
     let result = match &cli.command {
-        Command::Up(args) => compose::up(shared, args),
+        Command::Up(args) => up::run(shared, args, &out),
         Command::Demo(args) => compose::demo(shared, args),
         Command::Check(args) => check::run(shared, args, &out),
         Command::Status(args) => status::run(shared, args, &out),
+        Command::Graph(args) => graph::run(shared, args, &out),
+        Command::Start(args) => nodes::start(shared, args, &out),
+        Command::Restart(args) => nodes::restart(shared, args, &out),
+        Command::Stop(args) if !args.names.is_empty() => nodes::stop(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),
         Command::Logs(args) => logs::run(shared, args, &out),
         Command::Events(args) => events::run(shared, args, &out),

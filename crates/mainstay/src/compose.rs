@@ -10,6 +10,7 @@ mod demo;
 mod interfaces;
 pub(crate) mod limits;
 mod listening;
+mod log_file;
 mod nodes;
 mod notify;
 mod release;
@@ -24,19 +25,43 @@ mod web;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use mainstay_config::Loaded;
 use mainstay_telemetry::logs::Level;
 use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
+use self::log_file::LogFile;
 pub(crate) use self::startup_errors::no_state;
 use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};
 use crate::{output, packages};
 
-/// Runs the configured daemon until it receives a signal.
+/// Runs the configured daemon until it receives a signal. With `--detached` it leaves the terminal: its output is
+/// a log file, and the reason why it does not serve is still told to whoever started it.
 pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
-    let mut loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
+    if args.detached {
+        // Fails only for the leader of a process group, which a shell started: its session is not ours to leave.
+        let _ = rustix::process::setsid();
+    }
+    let loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
+    let mut log_file = None;
+    if args.detached {
+        let taken = LogFile::take_over(&loaded.settings.state_dir);
+        log_file = Some(taken.map_err(|error| startup_errors::no_log_file(&error))?);
+    }
+    let ended = run(shared, loaded, log_file.as_mut());
+    if let (Err(_), Some(file)) = (&ended, &mut log_file) {
+        file.give_back();
+    }
+    ended
+}
+
+fn run(
+    shared: &Shared,
+    mut loaded: Loaded,
+    log_file: Option<&mut LogFile>,
+) -> Result<Exit, Failure> {
     let (_logs, log) = start_logs(shared, Level::Info)?;
     for warning in &loaded.warnings {
         tracing::warn!(target: "mainstay", key = %warning.key, place = %warning.place, "{}", warning.message);
@@ -62,7 +87,15 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
         if !shared.quiet && !shared.json {
             daemon.announce();
         }
+        let mut log_keeper = None;
+        if let Some(log_file) = log_file {
+            log_file.let_go().map_err(|error| startup_errors::no_log_file(&error))?;
+            log_keeper = Some(tokio::spawn(log_file::keep(log_file.path())));
+        }
         daemon.run_to_end().await;
+        if let Some(keeper) = log_keeper {
+            keeper.abort();
+        }
         Ok(Exit::Done)
     })
 }

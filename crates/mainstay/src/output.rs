@@ -78,6 +78,11 @@ impl Output {
         Self { json: false, quiet: false, verbose: false, stdout, stderr, progress: false, flags }
     }
 
+    /// Whether standard output is a terminal on which a page can be drawn in place.
+    pub(crate) fn can_redraw(&self) -> bool {
+        self.stdout.is_terminal && terminal::can_redraw()
+    }
+
     /// The columns of the terminal. `None`: standard output is no terminal, and lines have no limit.
     pub(crate) fn columns(&self) -> Option<usize> {
         self.stdout.columns

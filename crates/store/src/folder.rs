@@ -11,6 +11,7 @@
 //! STATE/variants.json         what was found out about lists of servers
 //! STATE/state.db              audit log, users, approvals, usage
 //! STATE/processes/MARK/       what runs, for whoever comes after a daemon that was killed
+//! STATE/daemon.log            what a daemon in the background logs
 //! STATE/packages.json         what was fetched, into STATE/packages/
 //! ```
 
@@ -53,6 +54,7 @@ pub enum OpenError {
 
 const SOCKET: &str = "control.sock";
 const PROCESSES: &str = "processes";
+const LOG_FILE: &str = "daemon.log";
 
 // === impl Folder ===
 
@@ -87,6 +89,19 @@ impl Folder {
         let had_sessions =
             file::head(&path.join(journal::FILE), 1).is_ok_and(|head| head.is_some());
         Ok(Self { path: path.to_owned(), had_sessions, lock })
+    }
+
+    /// Creates the folder if it is missing, readable by this user only, and nothing in it. Waits for the disk.
+    ///
+    /// # Errors
+    /// Returns an error when that fails.
+    pub fn create(path: &Path) -> io::Result<()> {
+        Directory::at(path.to_owned()).create()
+    }
+
+    /// Returns the path of the log file of a daemon in the background.
+    pub fn log_file(state_dir: &Path) -> PathBuf {
+        state_dir.join(LOG_FILE)
     }
 
     /// Checks that this version may write to a state folder, for commands that write without opening it.

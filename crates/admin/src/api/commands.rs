@@ -1,13 +1,16 @@
 //! What commands that ask the daemon print with `--json`, where that is no answer of the API as it is.
 //!
-//! `mainstay status` prints a [`DaemonStatus`](super::status::DaemonStatus) or a
-//! [`Server`](super::servers::Server), `mainstay call` the result of the tool as the server sent it,
+//! `mainstay status` prints a [`DaemonStatus`](super::status::DaemonStatus), a
+//! [`Server`](super::servers::Server), a [`Service`](super::services::Service) or a
+//! [`Node`](super::graph::Node), `mainstay graph` a [`Graph`](super::graph::Graph), `mainstay call` the result of the tool as the server sent it,
 //! `mainstay tools SERVER TOOL` the tool as the server lists it,
 //! `mainstay log-level` an [`ActionDone`](super::actions::ActionDone).
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use super::actions::ActionDone;
 
 /// What `mainstay tools --json` prints.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,6 +96,41 @@ pub struct StopPrinted {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub took_ms: Option<u64>,
+}
+
+/// What `mainstay up --detach --json` and `mainstay up --wait --json` print.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpPrinted {
+    /// The number of the daemon's process.
+    pub pid: u32,
+    /// Whether this command has started the daemon. False: it ran already.
+    pub started: bool,
+    /// With `--wait`: that everything is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ready: Option<bool>,
+    /// The log file of daemons in the background.
+    pub log_file: String,
+}
+
+/// What `mainstay start`, `mainstay stop NAME` and `mainstay restart` print with `--json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodesPrinted {
+    /// In the order of the command line.
+    pub nodes: Vec<NodePrinted>,
+}
+
+/// What became of one server or service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodePrinted {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub done: Option<ActionDone>,
+    /// Why it was not done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub error: Option<String>,
 }
 
 /// What every command prints with `--json` when it fails.

@@ -11,7 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::commands::{
-    FailurePrinted, MergedToolsPrinted, StopPrinted, TokenPrinted, ToolsPrinted,
+    FailurePrinted, MergedToolsPrinted, NodesPrinted, StopPrinted, TokenPrinted, ToolsPrinted,
+    UpPrinted,
 };
 use super::problem::{Forbidden, Standard};
 use crate::context::Shared;
@@ -52,6 +53,8 @@ pub(crate) fn complete(mut paths: OpenApi) -> OpenApi {
     add::<MergedToolsPrinted>(&mut schemas);
     add::<TokenPrinted>(&mut schemas);
     add::<StopPrinted>(&mut schemas);
+    add::<NodesPrinted>(&mut schemas);
+    add::<UpPrinted>(&mut schemas);
     add::<FailurePrinted>(&mut schemas);
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(scheme))

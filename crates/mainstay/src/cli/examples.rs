@@ -4,8 +4,8 @@ pub(super) const MAIN: &str = "\
 Examples:
   mainstay demo                      try it out, without any configuration
   mainstay init && mainstay check    write a configuration and check it
-  mainstay up                        run the daemon
-  mainstay status                    in another terminal: show its state
+  mainstay up --detach               run the daemon in the background
+  mainstay status                    show its state
   mainstay stop                      stop it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon reachable, \
@@ -15,6 +15,13 @@ pub(super) const UP: &str = "\
 Examples:
   mainstay up
   mainstay up --config ~/servers.toml --listen 127.0.0.1:9000
+  mainstay up --detach               in the background
+  mainstay up --wait                 in the background; return when everything is ready
+  mainstay up --wait 10m
+
+With --detach and --wait, a daemon of the same configuration that runs already is left as it is. A daemon \
+in the background writes its log to daemon.log in the state folder: at most 8 MiB, and as much in \
+daemon.log.1. It goes on running when --wait gives up.
 
 TERM, INT (Ctrl-C), `mainstay stop`, and closing the terminal that it runs in stop the daemon after \
 calls in flight have finished, or after 30 s. After 2 s, another INT stops it at once, and so does the \
@@ -36,17 +43,44 @@ pub(super) const STATUS: &str = "\
 Examples:
   mainstay status
   mainstay status weather
+  mainstay status --watch            again at each change, until Ctrl-C
   mainstay status --healthy          the state in one word; exit code 1 where /health is 503
   mainstay status --json | jq -r '.servers[] | select(.state != \"ready\") | .name'";
+
+pub(super) const GRAPH: &str = "\
+Examples:
+  mainstay graph
+  mainstay graph --mermaid > graph.mmd
+  mainstay graph --json | jq -r '.nodes[] | select(.waiting_for != []) | .name'
+
+Without a running daemon, it is the graph of the configuration.";
+
+pub(super) const START: &str = "\
+Examples:
+  mainstay start weather
+  mainstay start db weather --dry-run
+
+The command returns when the start is under way; what needs the server or service starts when it is ready. \
+`mainstay up` starts the daemon.";
+
+pub(super) const RESTART: &str = "\
+Examples:
+  mainstay restart weather
+  mainstay restart db --dry-run
+
+Calls in flight have `gateway.drain_timeout` to finish (30 s by default). The command returns when the \
+start is under way. `mainstay stop && mainstay up --detach` restarts the daemon.";
 
 pub(super) const STOP: &str = "\
 Examples:
   mainstay stop
+  mainstay stop weather              only this server, until `mainstay start weather`
   mainstay stop --dry-run            how many calls are in flight, how long they may take
-  mainstay stop && mainstay up       restart it
+  mainstay stop && mainstay up -d    restart it
 
-Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new ones are refused. The \
-command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3 \
+Calls in flight have `gateway.drain_timeout` to finish (30 s by default); new ones are refused. What \
+was stopped by its name stays stopped when the daemon is restarted, and what needs it is held. Without a name \
+the command ends with exit code 0 when the daemon has ended with all servers that it started, and with 3 \
 when there is no daemon to stop.";
 
 pub(super) const LOGS: &str = "\

@@ -30,14 +30,28 @@ fn the_declaration_is_sound() {
 #[test]
 fn every_command_reads_as_declared() {
     for (line, expected) in [
-        ("mainstay up", "Up(UpArgs { listen: None })"),
-        ("mainstay up --listen [::1]:9", "Up(UpArgs { listen: Some(\"[::1]:9\") })"),
+        ("mainstay up", "Up(UpArgs { listen: None, detach: false, wait: None, detached: false })"),
+        (
+            "mainstay up --listen [::1]:9 -d",
+            "Up(UpArgs { listen: Some(\"[::1]:9\"), detach: true, wait: None, detached: false })",
+        ),
+        (
+            "mainstay up --wait",
+            "Up(UpArgs { listen: None, detach: false, wait: Some(180s), detached: false })",
+        ),
+        (
+            "mainstay up --detach --wait 90s",
+            "Up(UpArgs { listen: None, detach: true, wait: Some(90s), detached: false })",
+        ),
         ("mainstay demo", "Demo(DemoArgs { listen: None })"),
         ("mainstay check --resolved", "Check(CheckArgs { file: None, resolved: true })"),
         ("mainstay check a", "Check(CheckArgs { file: Some(\"a\"), resolved: false })"),
-        ("mainstay status", "Status(StatusArgs { server: None, healthy: false })"),
-        ("mainstay stop", "Stop(StopArgs { dry_run: false })"),
-        ("mainstay stop --dry-run", "Stop(StopArgs { dry_run: true })"),
+        ("mainstay status", "Status(StatusArgs { server: None, healthy: false, watch: false })"),
+        ("mainstay graph --mermaid", "Graph(GraphArgs { mermaid: true })"),
+        ("mainstay start a b", "Start(NodesArgs { names: [\"a\", \"b\"], dry_run: false })"),
+        ("mainstay restart a", "Restart(NodesArgs { names: [\"a\"], dry_run: false })"),
+        ("mainstay stop", "Stop(StopArgs { names: [], dry_run: false })"),
+        ("mainstay stop a --dry-run", "Stop(StopArgs { names: [\"a\"], dry_run: true })"),
         (
             "mainstay log-level debug --dry-run",
             "LogLevel(LogLevelArgs { level: Debug, dry_run: true })",
@@ -122,7 +136,8 @@ fn wrong_usage_is_two_and_help_is_none() {
         ("mainstay stauts", "InvalidSubcommand exit 2"),
         ("mainstay up extra", "UnknownArgument exit 2"),
         ("mainstay -v -q status", "ArgumentConflict exit 2"),
-        ("mainstay stop everything", "UnknownArgument exit 2"),
+        ("mainstay up --wait soon", "ValueValidation exit 2"),
+        ("mainstay status --watch one", "ArgumentConflict exit 2"),
         ("mainstay log-level", "MissingRequiredArgument exit 2"),
         ("mainstay log-level loud", "InvalidValue exit 2"),
         ("mainstay call time", "MissingRequiredArgument exit 2"),

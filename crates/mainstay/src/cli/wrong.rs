@@ -7,7 +7,7 @@ use super::shell::quoted;
 /// Words that are no commands, and what does what they probably mean.
 const HABITS: &[(&[&str], &str)] = &[
     (
-        &["start", "serve", "run", "server", "daemon", "launch"],
+        &["serve", "run", "server", "daemon", "launch"],
         "`mainstay up` starts the daemon; `mainstay demo` tries it out, without any configuration",
     ),
     (
@@ -15,7 +15,7 @@ const HABITS: &[(&[&str], &str)] = &[
         "`mainstay status` lists servers, `mainstay tools` their tools",
     ),
     (&["kill", "down", "quit", "shutdown", "halt"], "`mainstay stop` stops the daemon"),
-    (&["restart", "reload"], "`mainstay stop && mainstay up` restarts the daemon"),
+    (&["reload"], "`mainstay stop && mainstay up --detach` restarts the daemon"),
     (&["validate", "lint", "config"], "`mainstay check` checks the configuration"),
     (&["describe", "inspect"], "`mainstay tools SERVER TOOL` describes a tool"),
     (&["exec", "invoke"], "`mainstay call SERVER TOOL` calls a tool"),
@@ -25,6 +25,8 @@ const HABITS: &[(&[&str], &str)] = &[
         &["uninstall", "delete", "rm"],
         "`mainstay remove NAME` takes a server out of the configuration",
     ),
+    (&["tree", "deps", "depends"], "`mainstay graph` shows what needs what"),
+    (&["top", "watch"], "`mainstay status --watch` shows the state again at each change"),
     (&["log", "tail"], "`mainstay logs` shows what servers write"),
     (&["version"], "`mainstay --version` prints it"),
 ];
@@ -156,7 +158,7 @@ mod tests {
                 assert!(!said.contains("similar"), "{said}");
             }
         }
-        assert!(said("stauts").contains("a similar subcommand exists: 'status'"));
+        assert!(said("eventz").contains("a similar subcommand exists: 'events'"));
     }
 
     #[test]

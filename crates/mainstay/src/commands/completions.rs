@@ -25,7 +25,10 @@ const VARIABLE: &str = "MAINSTAY_COMPLETE";
 
 /// The arguments that are names, by command.
 const ARGUMENTS: &[(&str, &str, Names)] = &[
-    ("status", "server", Names::ServersAndGroups),
+    ("status", "server", Names::All),
+    ("start", "names", Names::Runnable),
+    ("stop", "names", Names::Runnable),
+    ("restart", "names", Names::Runnable),
     ("tools", "server", Names::ServersAndGroups),
     ("tools", "tool", Names::Tools),
     ("call", "server", Names::ServersAndGroups),
@@ -35,8 +38,8 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("export", "client", Names::Clients),
     ("export", "endpoint", Names::ServersAndGroups),
     ("fetch", "servers", Names::Servers),
-    ("events", "name", Names::Servers),
-    ("logs", "server", Names::Servers),
+    ("events", "name", Names::Runnable),
+    ("logs", "server", Names::Runnable),
     ("remove", "name", Names::ServersAndGroups),
 ];
 

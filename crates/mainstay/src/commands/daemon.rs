@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use mainstay_admin::api::commands::MissingServer;
@@ -143,7 +144,12 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
 /// A client for the daemon of the state folder.
 pub(super) fn client(shared: &Shared) -> Result<Client, Failure> {
     let state = mainstay_config::state_dir(shared.state.as_deref())?;
-    Ok(Client::new(&state.path, QUESTION))
+    Ok(client_of(&state.path))
+}
+
+/// A client for the daemon of this state folder.
+pub(super) fn client_of(state_dir: &Path) -> Client {
+    Client::new(state_dir, QUESTION)
 }
 
 pub(super) async fn status(client: &Client) -> Result<DaemonStatus, Failure> {

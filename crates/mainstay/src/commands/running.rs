@@ -35,5 +35,5 @@ pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
 /// The command that makes a running daemon take its configuration file again.
 pub(super) fn restart(shared: &Shared) -> String {
     let state = Shared { state: shared.state.clone(), ..Shared::default() };
-    format!("mainstay stop{} && mainstay up{}", state.repeated(), shared.repeated())
+    format!("mainstay stop{} && mainstay up --detach{}", state.repeated(), shared.repeated())
 }

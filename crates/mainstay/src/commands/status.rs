@@ -2,73 +2,107 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use jiff::Timestamp;
-use mainstay_admin::api::servers::{Instance, Server};
+use mainstay_admin::api::graph::Graph;
+use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory, Notification};
 use mainstay_admin::health::takes_clients;
-use mainstay_model::status::{Health, InstanceState};
+use mainstay_admin::{Client, ClientError};
+use mainstay_model::NodeKind;
+use mainstay_model::status::Health;
+use serde::Serialize;
 
 use super::daemon;
+use super::trouble::Part;
 use crate::cli::{Shared, StatusArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::table::{Cell, Column};
+use crate::output::table::Column;
 use crate::output::{Look, Output, format};
 
+mod nodes;
+mod parts;
+mod server;
 #[cfg(test)]
 mod tests;
+mod watch;
+
+use self::nodes::{external_table, node_page, service_page, service_table, volumes};
+use self::parts::{memory, note, trouble, wrapped};
+use self::server::{server_page, server_table};
 
 /// A list with more than this is pointed out: several hundred tools are more than a model chooses from
 /// well, and some clients read no more than one page.
 const LIST_ITEMS_LARGE: usize = 500;
 const LIST_BYTES_LARGE: usize = 1 << 20;
 
+/// What is known of a daemon.
+#[derive(Debug)]
+struct Seen {
+    status: DaemonStatus,
+    graph: Graph,
+}
+
 pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch::run(shared, out);
+    }
     let client = daemon::client(shared)?;
     let waiting = out.waiting("asking the daemon");
-    let status = daemon::block_on(waiting.during(daemon::status(&client)))?;
+    let seen = daemon::block_on(waiting.during(async { Ok(Seen::ask(&client).await?) }))?;
     if args.healthy {
-        return Ok(healthy(&status, out));
+        return Ok(healthy(&seen.status, out));
     }
-    let Some(name) = &args.server else {
-        if out.json {
-            out.value(&status);
-        } else {
-            out.line(whole(&status, Timestamp::now(), out));
-            suggest(&status.servers, out);
-        }
-        return Ok(Exit::Done);
-    };
-    if let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) {
-        if out.json {
-            out.value(server);
-        } else {
-            out.line(one(server, Timestamp::now(), out));
-        }
-        return Ok(Exit::Done);
+    if let Some(name) = &args.server {
+        return one(&seen, name, out).map(|()| Exit::Done);
     }
-    let Some(group) = status.endpoints.iter().find(|group| name_of(group) == Some(name)) else {
-        let failure = Failure::new(Exit::Failed, format!("there is no server or group {name:?}"));
-        let servers = status.servers.iter().map(|server| server.name.to_string());
-        let groups = status.endpoints.iter().filter_map(name_of).map(str::to_owned);
-        let mut names: Vec<_> = servers.chain(groups).collect();
-        names.sort();
-        names.dedup();
-        return Err(daemon::with_nearest(failure, name, &names));
-    };
     if out.json {
-        out.value(group);
+        out.value(&seen.status);
     } else {
-        out.line(group_page(group, &status.servers, Timestamp::now(), out));
+        out.line(page(&seen, Timestamp::now(), out));
+        suggest(&seen.status, out);
     }
     Ok(Exit::Done)
 }
 
+/// Shows one server, service, group, volume or external.
+fn one(seen: &Seen, name: &str, out: &Output) -> Result<(), Failure> {
+    let Seen { status, graph } = seen;
+    let now = Timestamp::now();
+    if let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) {
+        show(server, || server_page(server, now, out), out);
+    } else if let Some(service) = status.services.iter().find(|it| it.name.as_str() == name) {
+        show(service, || service_page(service, now, out), out);
+    } else if let Some(group) = status.endpoints.iter().find(|it| name_of(it) == Some(name)) {
+        show(group, || group_page(group, &status.servers, now, out), out);
+    } else if let Some(node) = graph.nodes.iter().find(|node| node.name.as_str() == name) {
+        show(node, || node_page(node, graph, now, out), out);
+    } else {
+        let message = format!("there is no server, service or group {name:?}");
+        let failure = Failure::new(Exit::Failed, message);
+        let parts = Part::all(status).map(|part| part.name.to_owned());
+        let groups = status.endpoints.iter().filter_map(name_of).map(str::to_owned);
+        let nodes = graph.nodes.iter().map(|node| node.name.to_string());
+        let mut names: Vec<_> = parts.chain(groups).chain(nodes).collect();
+        names.sort();
+        names.dedup();
+        return Err(daemon::with_nearest(failure, name, &names));
+    }
+    Ok(())
+}
+
+fn show(value: &impl Serialize, page: impl FnOnce() -> String, out: &Output) {
+    if out.json { out.value(value) } else { out.line(page()) }
+}
+
 /// Suggests commands that work: the tools of what is ready, and what is wrong with what is not.
-fn suggest(servers: &[Server], out: &Output) {
-    let troubled = servers.iter().find(|server| server.reason.is_some() && !server.state.serves());
-    let ready = servers.iter().find(|server| server.state.serves() && server.tools > 0);
+fn suggest(status: &DaemonStatus, out: &Output) {
+    let mut parts = Part::all(status);
+    let troubled =
+        parts.find(|part| !part.state.serves() && part.trouble(Timestamp::now()).is_some());
+    let ready = status.servers.iter().find(|server| server.state.serves() && server.tools > 0);
     let steps = [
-        troubled.map(|server| format!("mainstay status {}", server.name)),
+        troubled.map(|part| format!("mainstay status {}", part.name)),
         ready.map(|server| format!("mainstay tools {}", server.name)),
     ];
     let steps: Vec<_> = steps.iter().flatten().map(String::as_str).collect();
@@ -77,23 +111,20 @@ fn suggest(servers: &[Server], out: &Output) {
     }
 }
 
-/// The colour of a state.
-fn look(state: InstanceState) -> Look {
-    match state {
-        InstanceState::Ready | InstanceState::Done => Look::Good,
-        InstanceState::Waiting
-        | InstanceState::Starting
-        | InstanceState::Handshaking
-        | InstanceState::Degraded
-        | InstanceState::BackingOff
-        | InstanceState::Draining => Look::Doubtful,
-        InstanceState::CrashLooping | InstanceState::Failed | InstanceState::Unhealthy => Look::Bad,
-        InstanceState::Idle | InstanceState::Stopped | InstanceState::Held => Look::Faint,
-    }
-}
+// === impl Seen ===
 
-fn state_cell(state: InstanceState) -> Cell {
-    Cell::from(state.as_str()).look(look(state))
+impl Seen {
+    async fn ask(client: &Client) -> Result<Self, ClientError> {
+        let status = client.status().await?;
+        let graph = match client.graph().await {
+            // A daemon of an older version has none.
+            Err(
+                ClientError::Status { status: StatusCode::NOT_FOUND, .. } | ClientError::Problem(_),
+            ) => Graph::default(),
+            graph => graph?,
+        };
+        Ok(Self { status, graph })
+    }
 }
 
 /// Prints the state in one word. It is healthy where `/health` answers with 200.
@@ -118,14 +149,31 @@ fn group_page(group: &Endpoint, servers: &[Server], now: Timestamp, out: &Output
     let count = format::count(members.len(), "server");
     let mut lines = vec![format!("{} is a group of {count}", group.path), String::new()];
     lines.push(server_table(&members, now, out));
-    let remarks = members.iter().filter_map(trouble).chain(members.iter().filter_map(note));
-    lines.extend(remarks.chain(list_notes(group)).map(|text| wrapped(&text, out)));
+    lines.extend(members.iter().filter_map(|server| trouble(&Part::from(server), now, out)));
+    lines.extend(members.iter().filter_map(|server| note(server, out)));
+    lines.extend(list_notes(group).iter().map(|text| wrapped(text, out)));
     lines.extend(stream_table(std::slice::from_ref(group), out));
     lines.join("\n")
 }
 
 /// The text for people.
-fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
+fn page(seen: &Seen, now: Timestamp, out: &Output) -> String {
+    let status = &seen.status;
+    let mut lines = head(status, out);
+    lines.extend(tables(seen, now, out));
+    lines.extend(Part::all(status).filter_map(|part| trouble(&part, now, out)));
+    let externals = seen.graph.nodes.iter().filter(|node| node.kind == NodeKind::External);
+    lines.extend(externals.filter_map(|node| trouble(&Part::from(node), now, out)));
+    lines.extend(status.servers.iter().filter_map(|server| note(server, out)));
+    lines.extend(remarks(status, now).iter().map(|text| wrapped(text, out)));
+    lines.extend(stream_table(&status.endpoints, out));
+    lines.push(String::new());
+    lines.extend(numbers(status).iter().map(|text| wrapped(text, out)));
+    lines.join("\n")
+}
+
+/// What daemon this is.
+fn head(status: &DaemonStatus, out: &Output) -> Vec<String> {
     let look = match status.status {
         Health::Ok => Look::Good,
         Health::Loading | Health::Degraded | Health::Draining => Look::Doubtful,
@@ -133,58 +181,70 @@ fn whole(status: &DaemonStatus, now: Timestamp, out: &Output) -> String {
     };
     let up = format::duration(Duration::from_millis(status.uptime_ms));
     let word = out.paint(look, status.status.as_str());
-    let mut lines = vec![
+    vec![
         format!("mainstay {}: {word}, up {up}, process {}", status.version, status.pid),
         wrapped(&format!("listens on {}", status.listen.join(", ")), out),
         format!("state in {}", status.state_dir),
         String::new(),
-    ];
-    if status.servers.is_empty() {
-        lines.push("no servers are configured".to_owned());
-    } else {
-        lines.push(server_table(&status.servers, now, out));
-        let servers = || status.servers.iter();
-        let remarks = servers().filter_map(trouble).chain(servers().filter_map(note));
-        lines.extend(remarks.map(|text| wrapped(&text, out)));
+    ]
+}
+
+/// The tables of servers, services and externals.
+fn tables(seen: &Seen, now: Timestamp, out: &Output) -> Vec<String> {
+    let status = &seen.status;
+    let mut lines = vec![match &*status.servers {
+        [] => "no servers are configured".to_owned(),
+        servers => server_table(servers, now, out),
+    }];
+    if !status.services.is_empty() {
+        lines.push(format!("\n{}", service_table(&status.services, now, out)));
     }
+    lines.extend(external_table(&seen.graph, now, out).map(|table| format!("\n{table}")));
+    lines.extend(volumes(&seen.graph).map(|text| format!("\n{}", wrapped(&text, out))));
+    lines
+}
+
+/// What else an operator should know.
+fn remarks(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
     let groups = status.endpoints.iter().filter(|endpoint| endpoint.path != "/mcp");
-    for endpoint in groups.filter(|endpoint| endpoint.servers.len() > 1) {
+    let groups = groups.filter(|endpoint| endpoint.servers.len() > 1).map(|endpoint| {
         let servers: Vec<_> = endpoint.servers.iter().map(ToString::to_string).collect();
-        lines.push(wrapped(&format!("{} is {}", endpoint.path, servers.join(", ")), out));
-    }
+        format!("{} is {}", endpoint.path, servers.join(", "))
+    });
     let notes = status.endpoints.iter().flat_map(list_notes);
-    lines.extend(notes.map(|text| wrapped(&text, out)));
-    lines.extend(
-        status
-            .notifications
-            .iter()
-            .filter_map(|one| untold(one, now))
-            .map(|text| wrapped(&text, out)),
-    );
-    for (name, state) in &status.circuit_breakers {
-        lines.push(format!("breaker {name} is {state}"));
-    }
-    lines.extend(stream_table(&status.endpoints, out));
-    let (sessions, memory) = (&status.sessions, &status.memory_usage);
-    lines.push(String::new());
-    lines.push(format!(
-        "{} of {}, {}, {}, {} in flight\nmemory: daemon {}, servers {}, limit {}",
-        format::count(sessions.active, "session"),
-        sessions.max,
-        format::count(sessions.listens, "listen"),
-        format::count(sessions.streams, "open stream"),
-        format::count(sessions.calls, "call"),
-        format::bytes(memory.resident_bytes),
-        format::bytes(memory.servers_bytes),
-        format::bytes(memory.limit_bytes),
-    ));
-    lines.extend(memory_budget(memory).map(|text| wrapped(&text, out)));
+    let untold = status.notifications.iter().filter_map(|one| untold(one, now));
+    let breakers = status.circuit_breakers.iter();
+    let breakers = breakers.map(|(name, state)| format!("breaker {name} is {state}"));
+    groups.chain(notes).chain(untold).chain(breakers).collect()
+}
+
+/// Sessions and memory.
+fn numbers(status: &DaemonStatus) -> Vec<String> {
+    let (sessions, used) = (&status.sessions, &status.memory_usage);
+    let of_servers = status.servers.iter().flat_map(|it| &it.instances).any(|it| it.pid.is_some());
+    let something_runs = of_servers || status.services.iter().any(|it| it.pid.is_some());
+    let mut lines = vec![
+        format!(
+            "{} of {}, {}, {}, {} in flight",
+            format::count(sessions.active, "session"),
+            sessions.max,
+            format::count(sessions.listens, "listen"),
+            format::count(sessions.streams, "open stream"),
+            format::count(sessions.calls, "call"),
+        ),
+        format!(
+            "memory: daemon {}, servers {}, limit {}",
+            format::bytes(used.resident_bytes),
+            memory(used.servers_bytes, something_runs),
+            format::bytes(used.limit_bytes),
+        ),
+    ];
+    lines.extend(memory_budget(used));
     if let Some(why) = &sessions.unstored {
         let why = format::harmless(why);
-        let text = format!("session state can't be saved, so a restart would lose it: {why}");
-        lines.push(wrapped(&text, out));
+        lines.push(format!("session state can't be saved, so a restart would lose it: {why}"));
     }
-    lines.join("\n")
+    lines
 }
 
 /// Since when a section `[[notify]]` tells nobody, and why.
@@ -212,46 +272,6 @@ fn memory_budget(memory: &Memory) -> Option<String> {
         ));
     }
     Some(line)
-}
-
-/// Text that fits into the terminal. Lines that follow another are indented below it.
-fn wrapped(text: &str, out: &Output) -> String {
-    format::wrap(text, out.columns(), 4)
-}
-
-fn server_table(servers: &[Server], now: Timestamp, out: &Output) -> String {
-    let rows = servers.iter().map(|server| {
-        [
-            server.name.as_str().into(),
-            state_cell(server.state),
-            format::ago(&server.since, now).into(),
-            revisions(server).unwrap_or_else(|| "-".to_owned()).into(),
-            server.tools.to_string().into(),
-            server.restarts.to_string().into(),
-            calls(server).into(),
-            if server.required { "required" } else { "" }.into(),
-        ]
-    });
-    let columns = [
-        Column::whole("SERVER"),
-        Column::whole("STATE"),
-        Column::whole("FOR"),
-        // `status NAME` shows it, too.
-        Column::spare("REVISION"),
-        Column::whole("TOOLS"),
-        Column::whole("RESTARTS"),
-        Column::whole("CALLS"),
-        Column::whole(""),
-    ];
-    out.table(columns, &rows.collect::<Vec<_>>())
-}
-
-/// The calls in flight, and those that wait.
-fn calls(server: &Server) -> String {
-    match server.waiting {
-        0 => server.calls.to_string(),
-        waiting => format!("{} + {waiting} waiting", server.calls),
-    }
 }
 
 /// What an operator should know of the merged lists of an endpoint.
@@ -300,117 +320,4 @@ fn stream_table(endpoints: &[Endpoint], out: &Output) -> Option<String> {
     let columns =
         [Column::whole("ADDRESS"), Column::whole("LISTENS"), Column::whole("OPEN STREAMS")];
     (!rows.is_empty()).then(|| format!("\n{}", out.table(columns, &rows)))
-}
-
-/// Which clients can't use a server although it is ready.
-fn note(server: &Server) -> Option<String> {
-    let note = server.note.as_deref()?;
-    Some(format!("\n{} is {}, and {}", server.name, server.state.as_str(), format::harmless(note)))
-}
-
-/// Why a server is not ready, and when it is tried again.
-fn trouble(server: &Server) -> Option<String> {
-    let reason = server.reason.as_deref().filter(|_| !server.state.serves())?;
-    let mut text = format!("\n{}, {}: ", server.name, server.state.as_str());
-    // Output of a process may have many lines; they are indented below the server's name.
-    text.push_str(&format::harmless(reason.trim_end()).replace('\n', "\n    "));
-    if let Some(millis) = server.retry_in_ms {
-        let wait = format::duration(Duration::from_millis(millis));
-        text.push_str(&format!("\n    next attempt in {wait}"));
-    }
-    Some(text)
-}
-
-/// Which clients an instance is for.
-fn clients(instance: &Instance) -> String {
-    let whose = match instance.only_for.as_deref() {
-        Some("session") => Some("one session"),
-        Some("call") => Some("one call"),
-        Some("lists") => Some("none (supplies the lists)"),
-        _ => None,
-    };
-    match (whose, instance.asks.as_slice()) {
-        (None, []) => "all".to_owned(),
-        (Some(whose), []) => whose.to_owned(),
-        (None, asks) => asks.join(", "),
-        (Some(whose), asks) => format!("{whose}: {}", asks.join(", ")),
-    }
-}
-
-/// The revisions spoken with a server.
-fn revisions(server: &Server) -> Option<String> {
-    let all: Vec<&str> = [&server.revision, &server.second_revision]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    (!all.is_empty()).then(|| all.join(", "))
-}
-
-/// The text about one server and its instances.
-fn one(server: &Server, now: Timestamp, out: &Output) -> String {
-    let facts = [
-        ("server", server.name.to_string()),
-        (
-            "state",
-            format!(
-                "{} for {}",
-                out.paint(look(server.state), server.state.as_str()),
-                format::ago(&server.since, now)
-            ),
-        ),
-        ("runs", format!("{} {}", server.kind, format::harmless(&server.target))),
-        ("required", if server.required { "yes" } else { "no" }.to_owned()),
-        ("transport", server.transport.clone().unwrap_or_else(|| "not known yet".to_owned())),
-        ("revision", revisions(server).unwrap_or_else(|| "not known yet".to_owned())),
-        (
-            "offers",
-            [
-                format::count(server.tools, "tool"),
-                format::count(server.resources, "resource"),
-                format::count(server.prompts, "prompt"),
-            ]
-            .join(", "),
-        ),
-        ("restarts", server.restarts.to_string()),
-        ("calls", format!("{} in flight, {} waiting", server.calls, server.waiting)),
-        ("memory", format::bytes(server.memory_bytes)),
-        ("stray lines", server.stray_lines.to_string()),
-    ];
-    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, fact): &(&str, String)| format::beside(name, width + 2, fact, out.columns());
-    let mut lines: Vec<_> = facts.iter().map(line).collect();
-    lines.extend(note(server).map(|text| wrapped(&text, out)));
-    lines.extend(trouble(server).map(|text| wrapped(&text, out)));
-    if !server.instances.is_empty() {
-        lines.push(format!("\n{}", instance_table(&server.instances, out)));
-    }
-    lines.join("\n")
-}
-
-fn instance_table(instances: &[Instance], out: &Output) -> String {
-    let rows = instances.iter().map(|instance| {
-        let up = format::duration(Duration::from_millis(instance.uptime_ms));
-        [
-            instance.id.to_string().into(),
-            state_cell(instance.state),
-            instance.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()).into(),
-            if instance.state == InstanceState::Ready { up } else { "-".to_owned() }.into(),
-            instance.restarts.to_string().into(),
-            instance.calls.to_string().into(),
-            instance.memory_bytes.map_or_else(|| "-".to_owned(), format::bytes).into(),
-            clients(instance).into(),
-        ]
-    });
-    let columns = [
-        Column::whole("INSTANCE"),
-        Column::whole("STATE"),
-        Column::whole("PROCESS"),
-        Column::whole("UP"),
-        Column::whole("RESTARTS"),
-        Column::whole("CALLS"),
-        Column::whole("MEMORY"),
-        Column::text("CLIENTS"),
-    ];
-    out.table(columns, &rows.collect::<Vec<_>>())
 }

@@ -132,7 +132,7 @@ impl Target {
 }
 
 /// A daemon uses the folder, and nobody listens on its command socket.
-fn no_answer(state_dir: &Path, pid: u32) -> Failure {
+pub(super) fn no_answer(state_dir: &Path, pid: u32) -> Failure {
     let folder = state_dir.display();
     let message = format!("process {pid} uses {folder}, but does not answer commands");
     Failure::new(Exit::NoDaemon, message)

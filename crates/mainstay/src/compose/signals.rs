@@ -147,7 +147,7 @@ impl Signals {
                         "HUP has no effect: this version reads its configuration only at start"
                     );
                 }
-                // The log goes to standard error, so there is no file to reopen.
+                // Only a daemon in the background has a log file. What keeps that opens it again.
                 _ = user1.recv() => {}
                 _ = user2.recv() => {
                     tracing::warn!(target: "mainstay", "USR2: this version can't be upgraded in place");

@@ -52,6 +52,16 @@ pub(super) fn state_flag(state_dir: &Path) -> String {
     format!(" --state {}", format::word(&path.display().to_string()))
 }
 
+/// The log file of a daemon in the background can't be opened.
+pub(super) fn no_log_file(error: &io::Error) -> Failure {
+    let message = format!("can't open daemon.log in the state folder: {error}");
+    let failure = Failure::new(Exit::Failed, message);
+    match error.kind() {
+        ErrorKind::StorageFull => failure.hint(DISK_FULL),
+        _ => failure.hint("select another folder with --state DIR or MAINSTAY_STATE"),
+    }
+}
+
 /// A newer version wrote a file in the state folder.
 pub(super) fn newer_state(newer: &Newer) -> Failure {
     Failure::of(Exit::Failed, newer)

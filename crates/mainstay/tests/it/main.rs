@@ -7,6 +7,7 @@ mod alone;
 mod clients;
 mod completion;
 mod connect;
+mod detached;
 mod edge;
 mod fetch;
 mod graph;

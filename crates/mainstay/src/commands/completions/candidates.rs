@@ -6,8 +6,11 @@ use std::time::Duration;
 use clap::builder::StyledStr;
 use clap_complete::engine::CompletionCandidate;
 use mainstay_admin::Client;
+use mainstay_admin::api::status::DaemonStatus;
 use mainstay_config::export::CLIENTS;
 use mainstay_config::from_system;
+use mainstay_model::Name;
+use mainstay_model::settings::Settings;
 
 use super::super::call::parameters::{Kind, Schema};
 use super::super::daemon::{self, Tool};
@@ -23,6 +26,10 @@ const DEADLINE: Duration = Duration::from_millis(300);
 pub(super) enum Names {
     Servers,
     ServersAndGroups,
+    /// Servers and services.
+    Runnable,
+    /// Servers, services, groups, volumes and externals.
+    All,
     /// The tools of the server on the line.
     Tools,
     /// The arguments of the tool on the line, as `name=`.
@@ -48,13 +55,76 @@ impl Names {
 
     fn all(self, typed: &Typed) -> Vec<CompletionCandidate> {
         match self {
-            Self::Servers => servers(typed, false),
-            Self::ServersAndGroups => servers(typed, true),
+            Self::Servers | Self::ServersAndGroups | Self::Runnable | Self::All => {
+                self.configured_or_running(typed)
+            }
             Self::Tools => tools(typed).iter().map(tool).collect(),
             Self::Arguments => arguments(typed),
             Self::Clients => {
                 CLIENTS.iter().map(|client| candidate(client.id, client.title)).collect()
             }
+        }
+    }
+
+    /// Names that the daemon knows, or without a daemon the configuration.
+    fn configured_or_running(self, typed: &Typed) -> Vec<CompletionCandidate> {
+        let status = ask(typed, async |client| daemon::status(&client).await);
+        let known = match status {
+            Some(status) => Known::of_daemon(&status),
+            None => from_system(typed.shared().request(None))
+                .map(|loaded| Known::of_configuration(&loaded.settings))
+                .unwrap_or_default(),
+        };
+        let Known { servers, groups, services, watched } = known;
+        match self {
+            Self::ServersAndGroups => servers.into_iter().chain(groups).collect(),
+            Self::Runnable => servers.into_iter().chain(services).collect(),
+            Self::All => servers.into_iter().chain(services).chain(groups).chain(watched).collect(),
+            Self::Servers | Self::Tools | Self::Arguments | Self::Clients => servers,
+        }
+    }
+}
+
+/// The names that a daemon or a configuration has, with what is shown beside each.
+#[derive(Default)]
+struct Known {
+    servers: Vec<CompletionCandidate>,
+    groups: Vec<CompletionCandidate>,
+    services: Vec<CompletionCandidate>,
+    /// Volumes and externals.
+    watched: Vec<CompletionCandidate>,
+}
+
+impl Known {
+    fn of_daemon(status: &DaemonStatus) -> Self {
+        let is_server = |name: &str| status.servers.iter().any(|it| it.name.as_str() == name);
+        let is_service = |name: &str| status.services.iter().any(|it| it.name.as_str() == name);
+        let groups = status.endpoints.iter().filter_map(|endpoint| {
+            let name = endpoint.path.strip_prefix("/mcp/")?;
+            let help = || format!("group of {}", format::count(endpoint.servers.len(), "server"));
+            (!is_server(name)).then(|| candidate(name, &help()))
+        });
+        let watched = status.dependencies.iter().filter(|(name, _)| !is_service(name));
+        let watched = watched.chain(&status.volumes).map(|(name, state)| candidate(name, state));
+        let servers = status.servers.iter().map(|it| (it.name.as_str(), it.state));
+        let services = status.services.iter().map(|it| (it.name.as_str(), it.state));
+        Self {
+            servers: servers.map(|(name, state)| candidate(name, state.as_str())).collect(),
+            groups: groups.collect(),
+            services: services.map(|(name, state)| candidate(name, state.as_str())).collect(),
+            watched: watched.collect(),
+        }
+    }
+
+    fn of_configuration(settings: &Settings) -> Self {
+        let bare = |name: &Name, help: &str| candidate(name.as_str(), help);
+        let volumes = settings.volumes.iter().map(|it| bare(&it.name, "volume"));
+        let externals = settings.externals.iter().map(|it| bare(&it.name, "external"));
+        Self {
+            servers: settings.servers.iter().map(|it| bare(&it.name, "")).collect(),
+            groups: settings.endpoints.iter().map(|it| bare(&it.name, "group")).collect(),
+            services: settings.services.iter().map(|it| bare(&it.name, "service")).collect(),
+            watched: volumes.chain(externals).collect(),
         }
     }
 }
@@ -63,34 +133,6 @@ fn candidate(name: &str, help: &str) -> CompletionCandidate {
     let help =
         Some(help).filter(|help| !help.is_empty()).map(|help| StyledStr::from(help.to_owned()));
     CompletionCandidate::new(name).help(help)
-}
-
-/// Servers with their states, and groups.
-fn servers(typed: &Typed, groups: bool) -> Vec<CompletionCandidate> {
-    let status = ask(typed, async |client| daemon::status(&client).await);
-    let Some(status) = status else { return configured(typed, groups) };
-    let servers = status.servers.iter();
-    let mut found: Vec<_> =
-        servers.map(|server| candidate(server.name.as_str(), server.state.as_str())).collect();
-    if groups {
-        let groups = status.endpoints.iter().filter_map(|endpoint| {
-            let name = endpoint.path.strip_prefix("/mcp/")?;
-            let is_server = status.servers.iter().any(|server| server.name.as_str() == name);
-            let help = || format!("group of {}", format::count(endpoint.servers.len(), "server"));
-            (!is_server).then(|| candidate(name, &help()))
-        });
-        found.extend(groups);
-    }
-    found
-}
-
-/// The servers and groups of the configuration.
-fn configured(typed: &Typed, groups: bool) -> Vec<CompletionCandidate> {
-    let Ok(loaded) = from_system(typed.shared().request(None)) else { return Vec::new() };
-    let servers = loaded.settings.servers.iter();
-    let servers = servers.map(|server| candidate(server.name.as_str(), ""));
-    let endpoints = loaded.settings.endpoints.iter().filter(|_| groups);
-    servers.chain(endpoints.map(|group| candidate(group.name.as_str(), "group"))).collect()
 }
 
 /// The tools of the server or group on the line.

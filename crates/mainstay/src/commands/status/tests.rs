@@ -1,7 +1,8 @@
 use mainstay_admin::api::status::DaemonStatus;
 use serde_json::{Value, json};
 
-use super::{group_page, one, whole};
+use super::server::server_page;
+use super::{Graph, Seen, group_page, page};
 use crate::output::Output;
 
 fn server(name: &str, state: &str, more: &Value) -> Value {
@@ -60,9 +61,13 @@ fn status() -> DaemonStatus {
     .unwrap()
 }
 
+fn seen() -> Seen {
+    Seen { status: status(), graph: Graph::default() }
+}
+
 #[test]
 fn the_page_says_what_runs_and_why_not() {
-    let page = whole(&status(), "2026-01-01T00:02:00Z".parse().unwrap(), &Output::plain(None));
+    let page = page(&seen(), "2026-01-01T00:02:00Z".parse().unwrap(), &Output::plain(None));
     let expected = "\
 mainstay 1.2.3: degraded, up 1 h 1 min, process 7
 listens on 127.0.0.1:8000
@@ -90,7 +95,7 @@ ADDRESS    LISTENS  OPEN STREAMS
 /mcp/time  0        1
 
 3 sessions of 10000, 2 listens, 1 open stream, 1 call in flight
-memory: daemon 20.0 MiB, servers 0 B, limit 8.0 GiB";
+memory: daemon 20.0 MiB, servers -, limit 8.0 GiB";
     assert_eq!(page, expected);
 }
 
@@ -98,7 +103,7 @@ memory: daemon 20.0 MiB, servers 0 B, limit 8.0 GiB";
 fn one_server_shows_its_instances() {
     let status = status();
     let now = "2026-01-01T00:02:00Z".parse().unwrap();
-    let page = one(&status.servers[0], now, &Output::plain(None));
+    let page = server_page(&status.servers[0], now, &Output::plain(None));
     assert!(page.contains("state        ready for 2 min\n"), "{page}");
     assert!(page.contains("runs         process time-server --zone UTC\n"), "{page}");
     let lines: Vec<_> = page.lines().rev().take(2).collect();
@@ -109,7 +114,9 @@ fn one_server_shows_its_instances() {
             "i4        ready  77       1 min 30 s  0         1      -       all",
         ]
     );
-    assert!(one(&status.servers[1], now, &Output::plain(None)).contains("no such database"));
+    assert!(
+        server_page(&status.servers[1], now, &Output::plain(None)).contains("no such database")
+    );
 }
 
 #[test]
@@ -137,9 +144,9 @@ fn the_page_fits_into_a_terminal() {
         let status = status();
         let group = status.endpoints.last().unwrap();
         let pages = [
-            whole(&status, now, &out),
-            one(&status.servers[0], now, &out),
-            one(&status.servers[1], now, &out),
+            page(&seen(), now, &out),
+            server_page(&status.servers[0], now, &out),
+            server_page(&status.servers[1], now, &out),
             group_page(group, &status.servers, now, &out),
         ];
         for line in pages.iter().flat_map(|page| page.lines()) {

@@ -1,0 +1,74 @@
+//! The arguments of the commands that run the daemon, show it, and start and stop what it runs.
+
+use std::time::Duration;
+
+use clap::Args;
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Accept clients at this address, instead of `gateway.listen`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Run in the background: return when clients can connect, and write the log to daemon.log in the state
+    /// folder
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Run in the background, and return when everything is ready; with exit code 1 if it is not after
+    /// this time [default: 3m]
+    #[arg(
+        long,
+        value_name = "TIMEOUT",
+        num_args = 0..=1,
+        default_missing_value = "3m",
+        value_parser = duration
+    )]
+    pub(crate) wait: Option<Duration>,
+    /// Set by `--detach` for the process that it starts.
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show only this server, group, service, volume or external
+    pub(crate) server: Option<String>,
+    /// Print the state of the daemon in one word, and exit with 1 if it takes no clients: for health
+    /// checks
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) healthy: bool,
+    /// Show it until Ctrl-C, again at each change; with --json, one line for each change
+    #[arg(short, long, conflicts_with_all = ["healthy", "server"])]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// Print it in the language of Mermaid diagrams
+    #[arg(long)]
+    pub(crate) mermaid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// The servers and services to stop, until `mainstay start` [default: the daemon]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Print what would happen, and stop nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodesArgs {
+    /// The servers and services
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Print what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = mainstay_config::parse_duration(text);
+    duration.ok_or_else(|| "write a duration such as 90s or 5m".to_owned())
+}
