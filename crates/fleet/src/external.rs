@@ -7,7 +7,7 @@ use mainstay_model::Condition;
 use mainstay_model::settings::ExternalSpec;
 use mainstay_model::status::InstanceState;
 use mainstay_pool::ChangeHook;
-use mainstay_supervisor::probe::{Failure, Shift};
+use mainstay_supervisor::probe::{Failure, ProbeShift};
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{ExternalSeen, NodeChanged, rounded};
 use mainstay_upstream::host::lacking;
@@ -105,9 +105,9 @@ impl External {
                 () = self.stop.cancelled() => return,
             };
             match news {
-                ProbeNews::Shift(Shift::Fit) => self.show(InstanceState::Ready, None),
+                ProbeNews::Shift(ProbeShift::Fit) => self.show(InstanceState::Ready, None),
                 ProbeNews::Shift(
-                    Shift::Unhealthy { failure, .. } | Shift::Hung { failure, .. },
+                    ProbeShift::Unhealthy { failure, .. } | ProbeShift::Hung { failure, .. },
                 ) => self.show(InstanceState::Unhealthy, Some(failure)),
                 ProbeNews::NotYet(failure) => {
                     let is_down = self.probe.newest().failures >= self.spec.probe.fall;

@@ -49,7 +49,7 @@ pub struct Failure {
 
 /// What the checks have shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shift {
+pub enum ProbeShift {
     /// The target is ready, for the first time in this run or again.
     Fit,
     /// The target was fit, and the last checks failed.
@@ -206,7 +206,7 @@ impl ProbeWatch {
     }
 
     /// Ends a check with its result, and plans the next.
-    pub fn step(&mut self, now: Instant, check: CheckNo, outcome: &Outcome) -> Option<Shift> {
+    pub fn step(&mut self, now: Instant, check: CheckNo, outcome: &Outcome) -> Option<ProbeShift> {
         let begun = self.running_since.filter(|_| check == self.last)?;
         self.running_since = None;
         let shift = match outcome {
@@ -250,17 +250,17 @@ impl ProbeWatch {
         self.failure.as_ref()
     }
 
-    fn pass(&mut self) -> Option<Shift> {
+    fn pass(&mut self) -> Option<ProbeShift> {
         (self.failures, self.silences, self.failure) = (0, 0, None);
         self.passes = self.passes.saturating_add(1);
         if self.standing == Standing::Fit || self.passes < self.times.rise {
             return None;
         }
         self.standing = Standing::Fit;
-        Some(Shift::Fit)
+        Some(ProbeShift::Fit)
     }
 
-    fn fail(&mut self, failure: &Failure, is_silent: bool) -> Option<Shift> {
+    fn fail(&mut self, failure: &Failure, is_silent: bool) -> Option<ProbeShift> {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         self.silences = if is_silent { self.silences.saturating_add(1) } else { 0 };
@@ -271,11 +271,14 @@ impl ProbeWatch {
         }
         if self.silences == self.times.fall {
             self.standing = Standing::Unhealthy;
-            return Some(Shift::Hung { failure: failure.clone(), silences: self.silences });
+            return Some(ProbeShift::Hung { failure: failure.clone(), silences: self.silences });
         }
         if was_fit && self.failures >= self.times.fall {
             self.standing = Standing::Unhealthy;
-            return Some(Shift::Unhealthy { failure: failure.clone(), failures: self.failures });
+            return Some(ProbeShift::Unhealthy {
+                failure: failure.clone(),
+                failures: self.failures,
+            });
         }
         None
     }

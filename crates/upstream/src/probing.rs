@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::settings::ProbeSpec;
 use mainstay_model::{InstanceId, Name};
 use mainstay_supervisor::backoff::Jitter;
-use mainstay_supervisor::probe::{Failure, Outcome, ProbeTimes, ProbeWatch, Shift};
+use mainstay_supervisor::probe::{Failure, Outcome, ProbeShift, ProbeTimes, ProbeWatch};
 use mainstay_telemetry::{ServerOutput, Sighting};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -45,7 +45,7 @@ pub struct Probing<'a> {
 /// What a check has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeNews {
-    Shift(Shift),
+    Shift(ProbeShift),
     /// The target was not fit yet in this run, and the check failed.
     NotYet(Failure),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
-use mainstay_supervisor::probe::Shift;
+use mainstay_supervisor::probe::ProbeShift;
 use mainstay_telemetry::events::{ServiceReady, ServiceStarted};
 use mainstay_upstream::host::{StartError, lacking};
 use mainstay_upstream::probe::ProbedRun;
@@ -107,16 +107,16 @@ impl Run {
                 news = news => news,
             };
             match news {
-                ProbeNews::Shift(Shift::Fit) if !self.service.was_ready() => {
+                ProbeNews::Shift(ProbeShift::Fit) if !self.service.was_ready() => {
                     self.ready(begun).await;
                 }
-                ProbeNews::Shift(Shift::Fit) => self.report(RunEvent::Fit).await,
-                ProbeNews::Shift(Shift::Unhealthy { failure, failures }) => {
+                ProbeNews::Shift(ProbeShift::Fit) => self.report(RunEvent::Fit).await,
+                ProbeNews::Shift(ProbeShift::Unhealthy { failure, failures }) => {
                     self.service.facts.lock().brief_reason = Some(failure.brief);
                     let reason = failed(failures, &failure.reason);
                     self.report(RunEvent::Unfit { reason }).await;
                 }
-                ProbeNews::Shift(Shift::Hung { failure, silences }) => {
+                ProbeNews::Shift(ProbeShift::Hung { failure, silences }) => {
                     self.service.facts.lock().brief_reason = Some(failure.brief);
                     return Ended::Hung(failed(silences, &failure.reason));
                 }

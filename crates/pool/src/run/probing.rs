@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_supervisor::lifecycle::RunEvent;
-use mainstay_supervisor::probe::Shift;
+use mainstay_supervisor::probe::ProbeShift;
 use mainstay_upstream::Link;
 use mainstay_upstream::probe::ProbedRun;
 use mainstay_upstream::probing::{Probe, ProbeNews, Probing};
@@ -51,13 +51,13 @@ impl Run {
                 }
             };
             match news {
-                ProbeNews::Shift(Shift::Fit) => return Ok(()),
+                ProbeNews::Shift(ProbeShift::Fit) => return Ok(()),
                 ProbeNews::NotYet(failure) => {
                     let reason = failure.reason;
                     self.report(RunUpdate::Plain(RunEvent::NotYet { reason })).await;
                 }
                 // A target that was not fit yet is neither.
-                ProbeNews::Shift(Shift::Unhealthy { .. } | Shift::Hung { .. }) => {}
+                ProbeNews::Shift(ProbeShift::Unhealthy { .. } | ProbeShift::Hung { .. }) => {}
             }
         }
     }
@@ -68,12 +68,12 @@ impl Run {
         let Some(mut probing) = probing else { return std::future::pending().await };
         loop {
             let (news, brief) = match probing.next().await {
-                ProbeNews::Shift(Shift::Fit) => (RunEvent::Fit, None),
-                ProbeNews::Shift(Shift::Unhealthy { failure, failures }) => {
+                ProbeNews::Shift(ProbeShift::Fit) => (RunEvent::Fit, None),
+                ProbeNews::Shift(ProbeShift::Unhealthy { failure, failures }) => {
                     let reason = failed(failures, &failure.reason);
                     (RunEvent::Unfit { reason }, Some(failure.brief))
                 }
-                ProbeNews::Shift(Shift::Hung { failure, silences }) => {
+                ProbeNews::Shift(ProbeShift::Hung { failure, silences }) => {
                     return RunEvent::Lost { reason: failed(silences, &failure.reason) };
                 }
                 ProbeNews::NotYet(_) => continue,

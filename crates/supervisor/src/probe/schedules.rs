@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{CheckNo, Outcome, PAUSE_MIN, ProbeTimes, ProbeWatch, Shift};
+use super::{CheckNo, Outcome, PAUSE_MIN, ProbeShift, ProbeTimes, ProbeWatch};
 use crate::backoff::Jitter;
 
 /// What happens next.
@@ -114,9 +114,9 @@ impl World {
         self.now += after;
         let shift = self.watch.step(self.now, check, &outcome(result));
         let told = shift.map(|shift| match shift {
-            Shift::Fit => "fit",
-            Shift::Unhealthy { .. } => "unhealthy",
-            Shift::Hung { .. } => "hung",
+            ProbeShift::Fit => "fit",
+            ProbeShift::Unhealthy { .. } => "unhealthy",
+            ProbeShift::Hung { .. } => "hung",
         });
         assert_eq!(told, self.account.expect(self.times, result));
         self.ended = Some(self.now);

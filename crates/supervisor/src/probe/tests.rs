@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::{ProbeCheck, ProbeSpec};
 
-use super::{Outcome, PAUSE_MIN, ProbeTimes, ProbeWatch, Shift};
+use super::{Outcome, PAUSE_MIN, ProbeShift, ProbeTimes, ProbeWatch};
 use crate::backoff::Jitter;
 
 const fn ms(n: u64) -> Duration {
@@ -27,7 +27,7 @@ impl World {
     }
 
     /// Makes one check when it is due, which takes `lasting`.
-    fn check(&mut self, result: char, lasting: Duration) -> Option<Shift> {
+    fn check(&mut self, result: char, lasting: Duration) -> Option<ProbeShift> {
         self.now = self.watch.next_check().expect("no check is in progress").max(self.now);
         let check = self.watch.begin(self.now);
         assert_eq!(self.watch.next_check(), None);
@@ -41,9 +41,9 @@ impl World {
             .chars()
             .map(|result| match self.check(result, ms(0)) {
                 None => '.',
-                Some(Shift::Fit) => 'F',
-                Some(Shift::Unhealthy { .. }) => 'U',
-                Some(Shift::Hung { .. }) => 'H',
+                Some(ProbeShift::Fit) => 'F',
+                Some(ProbeShift::Unhealthy { .. }) => 'U',
+                Some(ProbeShift::Hung { .. }) => 'H',
             })
             .collect()
     }
@@ -111,10 +111,12 @@ fn a_target_that_was_never_fit_only_is_not_fit_yet() {
 fn what_was_found_is_told_with_its_count() {
     let mut world = World::new(ProbeTimes { fall: 2, ..times() });
     world.told("pu");
-    let Some(Shift::Unhealthy { failure, failures: 2 }) = world.check('u', ms(0)) else { panic!() };
+    let Some(ProbeShift::Unhealthy { failure, failures: 2 }) = world.check('u', ms(0)) else {
+        panic!()
+    };
     assert_eq!(failure.reason, "it answered HTTP 503: no disk");
     world.told("ps");
-    let Some(Shift::Hung { failure, silences: 2 }) = world.check('s', ms(0)) else { panic!() };
+    let Some(ProbeShift::Hung { failure, silences: 2 }) = world.check('s', ms(0)) else { panic!() };
     assert_eq!(failure.brief, "it does not answer");
 }
 
@@ -125,7 +127,7 @@ fn t4_7_a_target_that_is_ready_early_is_noticed_early_whatever_its_periods() {
         loop {
             let is_ready = world.watch.next_check().unwrap() - world.begun >= ready_after;
             let shift = world.check(if is_ready { 'p' } else { 's' }, ms(0));
-            if shift == Some(Shift::Fit) {
+            if shift == Some(ProbeShift::Fit) {
                 break;
             }
         }

@@ -27,7 +27,7 @@ pub(super) struct Address {
 
 /// Whether and how the other side proves who it is.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(super) struct TlsPeer {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
@@ -89,10 +89,10 @@ impl Address {
     /// Opens a connection, and makes it one of TLS where that is wanted.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and as [`Tls::connect`].
+    /// As [`connect`](Self::connect), and as [`TlsPeer::connect`].
     pub(super) async fn connect_with(
         &self,
-        tls: Option<&Tls>,
+        tls: Option<&TlsPeer>,
         late: &Late,
     ) -> Result<TcpOrTls, Outcome> {
         let stream = self.connect(late).await?;
@@ -132,9 +132,9 @@ impl std::fmt::Display for Address {
     }
 }
 
-// === impl Tls ===
+// === impl TlsPeer ===
 
-impl Tls {
+impl TlsPeer {
     /// TLS with a host whose certificate is checked, or refused, by `config`.
     ///
     /// # Errors
@@ -178,9 +178,9 @@ impl Tls {
     }
 }
 
-impl std::fmt::Debug for Tls {
+impl std::fmt::Debug for TlsPeer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tls({:?})", self.name)
+        write!(f, "TlsPeer({:?})", self.name)
     }
 }
 

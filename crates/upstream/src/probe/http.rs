@@ -25,7 +25,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::body::Body;
 use self::expected::Expected;
-use super::address::{Address, Tls};
+use super::address::{Address, TlsPeer};
 use super::late::Late;
 use crate::remote::words;
 use crate::secrets::decoded;
@@ -33,7 +33,7 @@ use crate::secrets::decoded;
 /// A GET and what its answer must be.
 pub(super) struct HttpProbe {
     address: Address,
-    tls: Option<Tls>,
+    tls: Option<TlsPeer>,
     request: Request<Empty<Bytes>>,
     /// The URL as the operator wrote it.
     written: String,
@@ -58,7 +58,7 @@ impl HttpProbe {
         let port = url.port_or_known_default().ok_or_else(no_url)?;
         let tls = match url.scheme() {
             "http" => None,
-            "https" => Some(Tls::checked(host)?),
+            "https" => Some(TlsPeer::checked(host)?),
             _ => return Err(no_url()),
         };
         Ok(Self {

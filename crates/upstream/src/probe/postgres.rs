@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_util::either::Either;
 use url::Url;
 
-use super::address::{Address, TcpOrTls, Tls, is_about_tls, no_descriptor};
+use super::address::{Address, TcpOrTls, TlsPeer, is_about_tls, no_descriptor};
 use super::late::Late;
 
 /// A query, and the database that it is for.
@@ -36,9 +36,9 @@ enum TlsUse {
     /// `disable`
     Never,
     /// `prefer`, the default: if the server offers it. Its certificate is not checked.
-    Offered(Tls),
+    Offered(TlsPeer),
     /// `require`, whose certificate is not checked either, and `verify-full`.
-    Always(Tls),
+    Always(TlsPeer),
 }
 
 const DEFAULT_PORT: u16 = 5432;
@@ -218,13 +218,13 @@ fn without_tls_mode(url: &str) -> Result<(String, String), String> {
 fn tls_use(mode: &str, host: &str) -> Result<TlsUse, String> {
     let unchecked = || {
         let config = crate::tls::unchecked().map_err(|_| "TLS can't be set up".to_owned())?;
-        Tls::new(host, config)
+        TlsPeer::new(host, config)
     };
     Ok(match mode {
         "disable" => TlsUse::Never,
         "allow" | "prefer" => TlsUse::Offered(unchecked()?),
         "require" => TlsUse::Always(unchecked()?),
-        "verify-ca" | "verify-full" => TlsUse::Always(Tls::checked(host)?),
+        "verify-ca" | "verify-full" => TlsUse::Always(TlsPeer::checked(host)?),
         _ => {
             return Err(
                 "the `sslmode` of its url is none of disable, prefer, require, verify-full"

@@ -7,14 +7,14 @@ use mainstay_supervisor::probe::Outcome;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
-use super::address::{Address, Tls};
+use super::address::{Address, TlsPeer};
 use super::late::Late;
 use crate::secrets::decoded;
 
 /// What is sent to a Redis, and to which.
 pub(super) struct RedisProbe {
     address: Address,
-    tls: Option<Tls>,
+    tls: Option<TlsPeer>,
     /// All commands.
     request: Vec<u8>,
     /// The answers that come before that to PING.
@@ -39,7 +39,7 @@ impl RedisProbe {
         let host = decoded(host);
         let tls = match url.scheme() {
             "redis" => None,
-            "rediss" => Some(Tls::checked(&host)?),
+            "rediss" => Some(TlsPeer::checked(&host)?),
             _ => return Err("its url is not redis:// or rediss://".to_owned()),
         };
         let mut request = Vec::new();
