@@ -54,6 +54,7 @@ pages! {
     operations: "docs/operations.md",
     orientation: "docs/orientation.md",
     packages: "docs/packages.md",
+    probes: "docs/probes.md",
     proxy: "docs/proxy.md",
     quick_start: "docs/quick-start.md",
     requirements: "docs/requirements.md",
