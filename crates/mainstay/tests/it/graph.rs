@@ -1,6 +1,7 @@
 //! The dependency graph as it runs: who starts when, who waits for whom, and what is said about it.
 
 mod needs;
+mod probes;
 mod services;
 
 use std::path::Path;
