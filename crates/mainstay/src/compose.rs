@@ -13,6 +13,7 @@ mod listening;
 mod log_file;
 mod nodes;
 mod notify;
+mod passed;
 mod release;
 mod secrets;
 mod signals;

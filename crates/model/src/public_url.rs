@@ -2,7 +2,7 @@
 //!
 //! The public URL maps to the daemon's own `/mcp`. All other paths are below it: `/mcp/NAME` is
 //! `URL/NAME`, `/sse` is `URL/sse`, the address that HTTP+SSE clients post to is `URL/messages`, and
-//! `/health` is `URL/health`.
+//! `/health` is `URL/health`. Pages are at `URL/services/NAME/…` and `URL/pages/NAME/…`.
 //! Two daemons can share a host if one has the path `/mcp` and the other `/mcp/dev`.
 
 use std::fmt;
@@ -33,7 +33,7 @@ pub enum InvalidPublicUrl {
 /// The daemon's own path that the public URL maps to.
 const ROOT: &str = "/mcp";
 /// Paths of the daemon that keep their name below the public URL.
-const BESIDE: [&str; 3] = ["/sse", "/messages", "/health"];
+const BESIDE: [&str; 5] = ["/sse", "/messages", "/health", "/services", "/pages"];
 
 // === impl PublicUrl ===
 
@@ -196,6 +196,8 @@ mod tests {
             ("https://x/mcp/dev", "/sse/files", "/mcp/dev/sse/files"),
             ("https://x/mcp/dev", "/messages", "/mcp/dev/messages"),
             ("https://x/mcp/dev", "/health/live", "/mcp/dev/health/live"),
+            ("https://x/mcp/dev", "/services/db/health", "/mcp/dev/services/db/health"),
+            ("https://x/mcp/dev", "/pages/a/web-ui/", "/mcp/dev/pages/a/web-ui/"),
             ("https://x/tools", "/mcp", "/tools"),
         ] {
             let url = PublicUrl::try_new(url).unwrap();

@@ -17,6 +17,7 @@ mod intake;
 mod life;
 mod link;
 mod listener;
+pub mod pages;
 pub mod probe;
 pub mod probing;
 pub mod process;

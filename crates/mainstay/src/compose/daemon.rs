@@ -27,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 use super::actions::Operator;
 use super::listening::{Addresses, Listeners};
 use super::notify::{Notifier, Sections};
+use super::passed::PassedPages;
 use super::signals::Signals;
 use super::status::{Places, Status};
 use super::{
-    announcement, changes, command_socket, limits, release, secrets, startup_errors, state, web,
+    announcement, changes, command_socket, limits, passed, release, secrets, startup_errors, state,
+    web,
 };
 use crate::exit::{Exit, Failure};
 
@@ -115,6 +117,7 @@ impl Daemon {
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
+        let owners = passed::owners(&settings.servers, &settings.services);
         let fleet = Fleet::new(FleetParts {
             pools: pools.clone(),
             services: settings.services,
@@ -129,6 +132,8 @@ impl Daemon {
         })
         .await
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
+        let pages = PassedPages::new(owners, &settings.gateway, &fleet)
+            .map_err(|error| Failure::of(Exit::Usage, &error))?;
         let gateway = Gateway::new(mainstay_gateway::Parts {
             layout: Layout { pools, groups: settings.endpoints, names: settings.gateway.names },
             settings: settings.gateway,
@@ -154,7 +159,7 @@ impl Daemon {
             metrics: metrics.clone(),
             output: host.output().clone(),
         });
-        gateway.mount(web::mounted(admin));
+        gateway.mount(web::mounted(admin, pages));
         gateway.start();
         fleet.start();
         let mut listeners = vec![

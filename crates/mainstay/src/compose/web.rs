@@ -1,6 +1,9 @@
-//! Mounts the admin side in the gateway, which hands over every request that is not MCP.
+//! Mounts the admin side and the pages that are passed through in the gateway, which hands over every request
+//! that is not MCP.
 
+use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -8,13 +11,27 @@ use mainstay_admin::web::Body;
 use mainstay_admin::{Admin, Asked, Peer};
 use mainstay_gateway::{BodyError, Caller, NonMcp, NonMcpBody};
 use mainstay_telemetry::CorrelationId;
+use mainstay_upstream::pages::Pages;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
-/// The admin side as the gateway mounts it.
-pub(super) fn mounted(admin: Admin) -> NonMcp {
-    let (paths, below) = (admin.paths().to_vec(), vec![Admin::BELOW.to_owned()]);
-    let service = admin.map_request(request).map_response(response);
+use super::passed::PassedPages;
+
+/// The admin side and the pages as the gateway mounts them.
+pub(super) fn mounted(admin: Admin, pages: PassedPages) -> NonMcp {
+    let paths = admin.paths().to_vec();
+    let below = [Admin::BELOW].into_iter().chain(Pages::BELOW).map(str::to_owned).collect();
+    let admin = admin.map_request(request).map_response(response);
+    let pages = Arc::new(pages);
+    let service = tower::service_fn(move |request: Request<NonMcpBody>| {
+        let (admin, pages) = (admin.clone(), pages.clone());
+        async move {
+            match Pages::is_below(request.uri().path()) {
+                true => Ok::<_, Infallible>(pages.answer(request).await),
+                false => admin.oneshot(request).await,
+            }
+        }
+    });
     NonMcp { service: BoxCloneSyncService::new(service), paths, below }
 }
 

@@ -15,6 +15,7 @@ mod listening;
 mod memory;
 mod newcomer;
 mod packaged;
+mod pages;
 mod proxy;
 mod reached;
 mod restart;
