@@ -73,8 +73,11 @@ pub struct ServerStatus {
     pub target: String,
     pub required: bool,
     pub state: InstanceState,
-    /// Why the server is not ready, with the last output of a process that died.
+    /// Why the server is not ready.
     pub reason: Option<String>,
+    /// The first and the last lines that a process wrote to standard error before it died, while the server is not
+    /// ready.
+    pub last_output: Vec<String>,
     /// The same without paths, arguments, addresses and output.
     pub brief_reason: Option<String>,
     /// A remark about a server that is ready, such as which clients can't use it.

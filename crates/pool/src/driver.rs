@@ -46,6 +46,8 @@ struct Driver {
     is_held: bool,
     /// The reason of the last failure that was logged, because a failed instance is tried again and again.
     failed: Option<String>,
+    /// The last output that was logged: a server that dies again and again often says the same.
+    logged_output: Option<String>,
 }
 
 /// Drives an instance until it is stopped and no part of it is left. A driver that panics is replaced: its
@@ -80,6 +82,7 @@ impl Driver {
             losses: Recurrence::default(),
             is_held: false,
             failed: None,
+            logged_output: None,
         }
     }
 
@@ -300,7 +303,14 @@ impl Driver {
         };
         let (server, instance) = (&self.pool.spec.name, self.instance.id);
         let process = self.instance.process.lock();
-        let last_output = process.last_output.as_deref();
+        let last_output = Some(process.last_output.join("\n")).filter(|output| !output.is_empty());
+        drop(process);
+        let is_new = last_output.is_some() && last_output != self.logged_output;
+        let last_output = last_output.filter(|_| is_new);
+        if is_new {
+            self.logged_output.clone_from(&last_output);
+        }
+        let last_output = last_output.as_deref();
         let retry_in = lifecycle.retry_at().map(|at| at.saturating_duration_since(Instant::now()));
         let finished = matches!(event, LifecycleEvent::Heard(_, RunEvent::Finished { .. }));
         match state {

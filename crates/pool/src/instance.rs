@@ -91,8 +91,8 @@ pub struct ReadyRun {
 #[derive(Debug, Default)]
 pub(crate) struct ProcessFacts {
     pub(crate) pid: Option<u32>,
-    /// The last lines that the previous run wrote to standard error.
-    pub(crate) last_output: Option<String>,
+    /// The first and the last lines that the previous run wrote to standard error.
+    pub(crate) last_output: Vec<String>,
     /// Why the previous run ended, without anything that the server or its configuration says.
     pub(crate) brief_reason: Option<String>,
 }
@@ -345,10 +345,18 @@ impl Instance {
     /// Why the instance is not ready, with the last output of a process that died: for the operator.
     pub(crate) fn whole_reason(&self) -> Option<String> {
         let reason = self.lifecycle.lock().reason().map(str::to_owned)?;
-        Some(match &self.process.lock().last_output {
-            Some(output) => format!("{reason}\n{output}"),
-            None => reason,
-        })
+        let output = self.last_output();
+        Some(if output.is_empty() { reason } else { format!("{reason}\n{}", output.join("\n")) })
+    }
+
+    /// Why the instance is not ready, without output: for the operator.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.lifecycle.lock().reason().map(str::to_owned)
+    }
+
+    /// The first and the last lines of the process that died, while the instance is not ready: for the operator.
+    pub(crate) fn last_output(&self) -> Vec<String> {
+        self.process.lock().last_output.clone()
     }
 
     /// Why the instance is not ready, without paths, arguments, addresses or output: what anybody may

@@ -106,11 +106,10 @@ impl Run {
         {
             let mut facts = self.instance.process.lock();
             facts.pid = running.pid();
-            facts.last_output = None;
         }
         self.started(running.pid());
         self.report(RunUpdate::Plain(RunEvent::Spawned)).await;
-        let end = loop {
+        let mut end = loop {
             let end = self.serve_one_link(&mut *running).await;
             match &end {
                 RunEvent::Lost { reason }
@@ -120,6 +119,15 @@ impl Run {
                 _ => break end,
             }
         };
+        if let RunEvent::Lost { reason } = &mut end
+            && !self.stop.is_cancelled()
+            && let Some(remedy) = running.remedy().await
+        {
+            reason.push_str(&format!("; {}", remedy.words));
+            if remedy.is_needed && self.handshake.get() != Some(&HandshakeOutcome::Done) {
+                end = RunEvent::Unserveable { reason: std::mem::take(reason) };
+            }
+        }
         let brief_reason = self.brief_reason(&*running);
         // A run that was stopped has its reason from the lifecycle.
         let is_stopped = self.stop.is_cancelled();
@@ -142,7 +150,8 @@ impl Run {
             _ => self.unused.lines(),
         };
         lines.extend(running.last_words());
-        facts.last_output = Some(lines.join("\n")).filter(|text| !text.trim().is_empty());
+        let is_blank = lines.iter().all(|line| line.trim().is_empty());
+        facts.last_output = if is_blank { Vec::new() } else { lines };
         end
     }
 

@@ -100,7 +100,7 @@ impl Pool {
                 let brief = "its probe has not passed yet".to_owned();
                 (Some(format!("{brief}: {missing}")), Some(brief))
             }
-            (None, None) => match primary.whole_reason() {
+            (None, None) => match primary.reason() {
                 Some(reason) => (Some(reason), primary.brief_reason()),
                 None => {
                     let slow = self.slow_start(state, begun);
@@ -109,6 +109,11 @@ impl Pool {
             },
         };
         Glance { state, since, reason, brief_reason, retry_at }
+    }
+
+    /// The first and the last lines that the last run of the primary instance wrote to standard error.
+    fn last_output(&self) -> Vec<String> {
+        self.primary.get().map(|primary| primary.last_output()).unwrap_or_default()
     }
 
     /// The status of the server. `clock` formats a time as RFC 3339.
@@ -131,6 +136,7 @@ impl Pool {
             required: self.spec.required,
             state: InstanceState::Stopped,
             reason: None,
+            last_output: Vec::new(),
             brief_reason: None,
             note: self.note(),
             brief_note: self.brief_note(),
@@ -157,6 +163,9 @@ impl Pool {
             status.retry_in_ms =
                 glance.retry_at.map(|at| at.saturating_duration_since(now).as_millis() as u64);
             (status.reason, status.brief_reason) = (glance.reason, glance.brief_reason);
+            if status.reason.is_some() {
+                status.last_output = self.last_output();
+            }
             show_work(&mut status, now, clock);
         }
         status
@@ -171,5 +180,6 @@ fn show_work(status: &mut ServerStatus, now: Instant, clock: &dyn Fn(Instant) ->
         status.state = InstanceState::Ready;
         status.since = clock(now.checked_sub(up).unwrap_or(now));
         (status.reason, status.brief_reason) = (None, None);
+        status.last_output.clear();
     }
 }

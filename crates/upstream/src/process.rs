@@ -24,11 +24,14 @@ mod guard;
 mod label;
 mod memory;
 mod minder;
+mod oom;
 mod pages;
+mod ports;
 mod procfs;
 mod reaper;
 mod records;
 mod registry;
+mod remedy;
 mod running;
 mod service;
 mod spawn;
@@ -65,6 +68,7 @@ pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
 pub use self::pages::use_small_pages;
 pub use self::records::MARK_VARIABLE;
+pub use self::remedy::Remedy;
 pub(crate) use self::running::Departure;
 pub use self::running::{RunningProcess, StopGraces};
 pub use self::service::ServiceProcess;
@@ -78,6 +82,7 @@ use self::guard::Guard;
 use self::label::Label;
 use self::memory::Sampler;
 use self::minder::{Death, Looker, Minder, StderrReader};
+use self::oom::OomKills;
 use self::procfs::Identity;
 use self::records::{Folder, Mark, Record};
 use self::registry::{Claim, Kind, Starting};
@@ -102,6 +107,7 @@ pub struct ProcessHost {
     sampler: Sampler,
     swept: Vec<Swept>,
     strays: StrayFinder,
+    oom_kills: OomKills,
     /// Bounds the processes that are being started at the same time.
     starts: Arc<Semaphore>,
     /// Number of processes ever started; part of each process's mark.
@@ -172,7 +178,9 @@ impl ProcessHost {
         };
 
         let closing_keepers = CancellationToken::new();
+        let oom_kills = blocking(|| OomKills::new(Path::new("/"))).await;
         let keepers = vec![
+            tokio::spawn(oom_kills.clone().keep_watch(closing_keepers.clone())),
             tokio::spawn(reaper::run(deaths, strays.clone(), closing_keepers.clone())),
             tokio::spawn(guard::keep(
                 guard,
@@ -190,6 +198,7 @@ impl ProcessHost {
             sampler: Sampler::new(),
             swept,
             strays,
+            oom_kills,
             starts: Arc::new(Semaphore::new(STARTS_MAX)),
             runs_started: AtomicU64::new(0),
             minders: TaskTracker::new(),
@@ -268,6 +277,7 @@ impl ProcessHost {
             mark: self.folder.mark().of(instance, life),
             label: Label::new(self.folder.mark(), life),
             folder: self.folder.clone(),
+            oom_kills: self.oom_kills.clone(),
             closing: self.closing.clone(),
             minders: self.minders.clone(),
         };
@@ -375,6 +385,7 @@ struct Start {
     mark: String,
     label: Label,
     folder: Folder,
+    oom_kills: OomKills,
     closing: CancellationToken,
     minders: TaskTracker,
 }
@@ -433,6 +444,7 @@ impl Start {
             death,
             tree: Looker::new(main, Tree::new(main, self.mark, self.label)),
             folder: self.folder,
+            oom_kills: self.oom_kills,
             reader: StderrReader(tokio::spawn(read)),
             orders: ordered,
             progress: tell,

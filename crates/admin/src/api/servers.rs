@@ -28,11 +28,14 @@ pub struct Server {
     pub required: bool,
     #[schema(schema_with = words::state)]
     pub state: InstanceState,
-    /// Why it is not ready. For the operator: with paths, and with the last output of a process that
-    /// died.
+    /// Why it is not ready. For the operator: with paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
+    /// For the operator: the first and the last lines that its process wrote to standard error before it
+    /// died, while it is not ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_output: Vec<String>,
     /// Which clients can't use it, although it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -151,6 +154,7 @@ impl From<ServerStatus> for Server {
             required: server.required,
             state: server.state,
             reason: server.reason,
+            last_output: server.last_output,
             note: server.note,
             missing: server.missing.into_iter().map(MissingItems::from).collect(),
             since: server.since,

@@ -31,10 +31,9 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// For the operator: the last lines that it wrote before it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub last_output: Option<String>,
+    /// For the operator: the first and the last lines that it wrote before it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_output: Vec<String>,
     /// Since when it is in this state, as RFC 3339.
     pub since: String,
     /// Whether it has been ready since the daemon started.

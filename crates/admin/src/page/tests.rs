@@ -58,6 +58,7 @@ fn server(name: &str, reason: &str) -> Server {
         required: false,
         state: InstanceState::CrashLooping,
         reason: Some(reason.to_owned()),
+        last_output: Vec::new(),
         note: None,
         missing: Vec::new(),
         since: "2026-01-02T03:04:05.678Z".to_owned(),

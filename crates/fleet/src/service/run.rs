@@ -68,10 +68,19 @@ impl Run {
             .emit(&self.service.metrics);
         self.report(RunEvent::Spawned).await;
         let probing = probe.map(|probe| probe.begin(ProbedRun { link: None, output }));
-        let (end, is_hung) = match self.watch(&process, probing).await {
+        let (mut end, is_hung) = match self.watch(&process, probing).await {
             Ended::As(end) => (end, false),
             Ended::Hung(reason) => (RunEvent::Lost { reason }, true),
         };
+        // Before it is stopped: what it says then explains nothing.
+        if let RunEvent::Lost { reason } = &mut end
+            && let Some(remedy) = process.remedy().await
+        {
+            reason.push_str(&format!("; {}", remedy.words));
+            if remedy.is_needed && !self.service.was_ready() {
+                end = RunEvent::Unserveable { reason: std::mem::take(reason) };
+            }
+        }
         match is_hung {
             true => process.kill().await,
             false => process.stop(spec.stop).await,

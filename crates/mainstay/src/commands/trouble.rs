@@ -22,7 +22,7 @@ pub(super) struct Part<'a> {
     pub(super) waiting_for: &'a [Blocker],
     pub(super) stopped_by_hand: bool,
     reason: Option<&'a str>,
-    last_output: Option<&'a str>,
+    last_output: &'a [String],
     pub(super) retry_in_ms: Option<u64>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Part<'a> {
         }
         let reason = self.reason.filter(|_| !self.state.serves())?;
         let mut text = format!("{name}, {state}: {}", indented(reason));
-        if let Some(output) = self.last_output.filter(|output| !output.trim().is_empty()) {
-            text.push_str(&format!("\n    {}", indented(output)));
+        for line in self.last_output {
+            text.push_str(&format!("\n    {}", indented(line)));
         }
         if let Some(millis) = self.retry_in_ms {
             let wait = format::duration(Duration::from_millis(millis));
@@ -82,7 +82,7 @@ impl<'a> From<&'a Server> for Part<'a> {
             waiting_for: &server.waiting_for,
             stopped_by_hand: server.stopped_by_hand,
             reason: server.reason.as_deref(),
-            last_output: None,
+            last_output: &server.last_output,
             retry_in_ms: server.retry_in_ms,
         }
     }
@@ -98,7 +98,7 @@ impl<'a> From<&'a Service> for Part<'a> {
             waiting_for: &service.waiting_for,
             stopped_by_hand: service.stopped_by_hand,
             reason: service.reason.as_deref(),
-            last_output: service.last_output.as_deref(),
+            last_output: &service.last_output,
             retry_in_ms: service.retry_in_ms,
         }
     }
@@ -114,7 +114,7 @@ impl<'a> From<&'a Node> for Part<'a> {
             waiting_for: &node.waiting_for,
             stopped_by_hand: node.stopped_by_hand,
             reason: node.reason.as_deref(),
-            last_output: None,
+            last_output: &[],
             retry_in_ms: node.retry_in_ms,
         }
     }

@@ -75,7 +75,6 @@ impl Nodes<'_> {
             View::Operator => service.spec.process.command.join(" "),
             View::Open => target::shown(&Runtime::Process(service.spec.process.clone())),
         };
-        let last_output = Some(status.last_output.join("\n"));
         let is_shown = self.view == View::Operator && !status.state.serves();
         Service {
             name: service.spec.name.clone(),
@@ -84,7 +83,7 @@ impl Nodes<'_> {
             required: service.spec.required,
             state: status.state,
             reason: self.reason(status.reason, status.brief_reason),
-            last_output: last_output.filter(|lines| is_shown && !lines.is_empty()),
+            last_output: if is_shown { status.last_output } else { Vec::new() },
             since: self.date(status.since),
             been_ready: status.been_ready,
             retry_in_ms: status.retry_at.map(left),

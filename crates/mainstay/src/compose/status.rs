@@ -166,6 +166,7 @@ impl Status {
                 View::Open => Server::from(ServerStatus {
                     target: target::shown(&pool.spec.runtime),
                     reason: status.brief_reason.clone(),
+                    last_output: Vec::new(),
                     note: status.brief_note.clone(),
                     missing: status.missing.iter().map(briefly).collect(),
                     ..status

@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod deadlines;
 mod dirty;
+mod exits;
 mod federation;
 mod floods;
 mod generations;

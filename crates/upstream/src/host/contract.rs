@@ -11,7 +11,7 @@ use mainstay_supervisor::lifecycle::RestartPolicy;
 
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::process::Exit;
+use crate::process::{Exit, Remedy};
 pub use crate::transport::Boxed;
 use crate::transport::TransportAbilities;
 
@@ -112,6 +112,12 @@ pub trait Running: Send + Sync {
     /// What the instance's standard error says about its end: the first and the last lines, oldest
     /// first. Readable after the instance ended.
     fn last_words(&self) -> Vec<String>;
+
+    /// What the user can do about the end of the instance, as far as its last words say what the matter was. May name
+    /// ports and processes.
+    fn remedy(&self) -> Boxed<'_, Option<Remedy>> {
+        Box::pin(std::future::ready(None))
+    }
 
     /// What an instance that no longer answers does, as the rest of a sentence about it, as far as that can be
     /// seen from outside.

@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
 use crate::link::{Link, LinkLimits};
 use crate::listener::Listener;
-use crate::process::{Exit, ProcessHost, RunningProcess, SpawnError, StopGraces};
+use crate::process::{Exit, ProcessHost, Remedy, RunningProcess, SpawnError, StopGraces};
 use crate::secrets::Secrets;
 use crate::stdio;
 use crate::transport::TransportAbilities;
@@ -140,6 +140,10 @@ impl Running for StartedCommand {
 
     fn last_words(&self) -> Vec<String> {
         self.process.stderr_tail().shown()
+    }
+
+    fn remedy(&self) -> Boxed<'_, Option<Remedy>> {
+        Box::pin(self.process.remedy())
     }
 
     fn activity(&self) -> Option<&'static str> {

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::blocking;
 use super::ending::{Ending, KILL_WAIT_MAX, Next};
 use super::exit::Exit;
+use super::oom::OomKills;
 use super::procfs::Identity;
 use super::records::Folder;
 use super::registry::Claim;
@@ -43,6 +44,7 @@ pub(super) struct Minder {
     pub(super) death: Death,
     pub(super) tree: Looker,
     pub(super) folder: Folder,
+    pub(super) oom_kills: OomKills,
     pub(super) reader: StderrReader,
     pub(super) orders: oneshot::Receiver<StopGraces>,
     pub(super) progress: watch::Sender<Progress>,
@@ -68,10 +70,10 @@ pub(super) struct Looker {
 
 impl Minder {
     pub(super) async fn run(mut self) {
-        let graces = tokio::select! {
-            _ = self.death.wait() => StopGraces::ABANDONED,
-            order = &mut self.orders => order.unwrap_or(StopGraces::ABANDONED),
-            () = self.closing.cancelled() => StopGraces::ABANDONED,
+        let (graces, ended_itself) = tokio::select! {
+            _ = self.death.wait() => (StopGraces::ABANDONED, true),
+            order = &mut self.orders => (order.unwrap_or(StopGraces::ABANDONED), false),
+            () = self.closing.cancelled() => (StopGraces::ABANDONED, false),
         };
         let exit = tokio::select! {
             biased;
@@ -79,7 +81,10 @@ impl Minder {
             () = self.closing.cancelled() => None,
             () = tokio::time::sleep(graces.stdin) => None,
         };
-        if let Some(exit) = exit {
+        if let Some(mut exit) = exit {
+            if ended_itself {
+                exit = self.oom_kills.explain(exit).await;
+            }
             self.reader.drain().await;
             self.tell(exit, false);
         }

@@ -6,8 +6,10 @@ use mainstay_model::settings::{StopSignal, StopSpec};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{oneshot, watch};
 
+use super::blocking::blocking;
 use super::exit::Exit;
 use super::procfs;
+use super::remedy::{self, Remedy};
 use super::stderr::StderrTail;
 
 /// The time that each gentle way of ending a process gets before the next.
@@ -123,6 +125,18 @@ impl RunningProcess {
     /// How the main process ended, as far as is known by now.
     pub fn exit(&self) -> Option<Exit> {
         self.progress.borrow().exit
+    }
+
+    /// What the user can do about a failure, as far as the process's last words say what it was.
+    pub async fn remedy(&self) -> Option<Remedy> {
+        match self.exit()? {
+            Exit::Code(0) => None,
+            Exit::OutOfMemory { .. } => Some(Remedy::of_memory()),
+            _ => {
+                let words = self.stderr.shown();
+                blocking(move || remedy::remedy(&words)).await
+            }
+        }
     }
 
     /// What the main process does, as far as the system shows it, as the rest of a sentence about it. None when

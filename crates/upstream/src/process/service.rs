@@ -6,6 +6,7 @@ use mainstay_telemetry::output::Written;
 use tokio::task::JoinHandle;
 
 use super::exit::Exit;
+use super::remedy::Remedy;
 use super::running::{RunningProcess, StopGraces};
 use super::spawn::SpawnError;
 use super::{ProcessHost, stderr};
@@ -71,6 +72,11 @@ impl ServiceProcess {
     /// The first and the last lines that it printed, oldest first.
     pub fn last_words(&self) -> Vec<String> {
         self.process.stderr_tail().shown()
+    }
+
+    /// What the user can do about a failure, as far as the last words say what it was.
+    pub async fn remedy(&self) -> Option<Remedy> {
+        self.process.remedy().await
     }
 
     /// Ends the whole tree, within the time of `stop` and some seconds.

@@ -27,6 +27,7 @@ impl Source for Full {
         };
         let server = Server {
             reason: some(),
+            last_output: vec!["text".to_owned()],
             note: some(),
             missing: vec![MissingItems {
                 list: "tools".to_owned(),
@@ -66,7 +67,7 @@ impl Source for Full {
         status.servers.push(server);
         status.services = vec![Service {
             reason: some(),
-            last_output: some(),
+            last_output: vec!["text".to_owned()],
             retry_in_ms: Some(1),
             pid: Some(8),
             memory_bytes: Some(1),
@@ -117,7 +118,7 @@ const SESSIONS: &str = "active calls listens max streams unstored";
 const SESSION: &str = "age_ms calls endpoint idle_ms number revision streams user";
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
 const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
-const SERVER: &str = "calls instances kind memory_bytes missing missing[].items missing[].list missing[].why \
+const SERVER: &str = "calls instances kind last_output memory_bytes missing missing[].items missing[].list missing[].why \
      name needs note probe prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
 const SERVICE: &str = "been_ready kind last_output memory_bytes name needs pid probe reason required \

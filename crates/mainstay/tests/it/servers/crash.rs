@@ -153,7 +153,9 @@ async fn deaths_in_a_row_become_a_crash_loop_that_says_why() {
     let looping = in_state(&daemon, "s", "crash-looping").await;
     assert_eq!(looping["restarts"], 6, "more than five restarts in five minutes");
     let reason = looping["reason"].as_str().unwrap();
-    assert!(reason.contains("42") && reason.contains("misbehave stderr 7"), "{reason}");
+    assert_eq!(reason, "it exited with code 42");
+    let said = looping["last_output"].as_array().unwrap();
+    assert_eq!(said.last().unwrap(), "misbehave stderr 7", "{looping}");
     assert!(looping["retry_in_ms"].as_u64().unwrap() > 60_000, "{looping}");
     let begun = Instant::now();
     let refused = ask(&client, "echo", json!({})).await;
