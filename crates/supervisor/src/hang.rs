@@ -49,7 +49,7 @@ pub struct HangPolicy {
 
 /// What is seen of an instance at one moment, without asking it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct Signs {
     /// Something came from the server since the last look.
     pub heard: bool,
     /// An answer was among it.
@@ -134,7 +134,7 @@ pub struct HangWatch {
     quiet: Duration,
     /// Answered questions in a row with nothing else in between.
     rounds: u32,
-    last: Sight,
+    last: Signs,
     look_at: Instant,
 }
 
@@ -181,24 +181,24 @@ impl HangPolicy {
 impl HangWatch {
     /// A watch that begins now. `ping` and `tools`: what is known about these questions from the handshake
     /// and earlier runs.
-    pub fn new(policy: HangPolicy, ping: Habit, tools: Habit, now: Instant, sight: Sight) -> Self {
+    pub fn new(policy: HangPolicy, ping: Habit, tools: Habit, now: Instant, signs: Signs) -> Self {
         let mut watch = Self {
             policy,
             ping,
             tools,
             alive_at: now,
             called_at: now,
-            number_at_life: sight.next_number,
+            number_at_life: signs.next_number,
             asked: None,
             misses: 0,
             ignored: Vec::new(),
             quiet: Duration::ZERO,
             rounds: 0,
-            last: sight,
+            last: signs,
             look_at: now,
         };
         watch.begin_quiet();
-        watch.look_at = watch.next_look_after(now, sight);
+        watch.look_at = watch.next_look_after(now, signs);
         watch
     }
 
@@ -213,53 +213,53 @@ impl HangWatch {
     }
 
     /// Looks at the instance.
-    pub fn look(&mut self, now: Instant, sight: Sight) -> HangDecision {
+    pub fn look(&mut self, now: Instant, signs: Signs) -> HangDecision {
         let is_late = now > self.look_at + self.policy.late;
         let decision = if is_late {
-            self.begin_anew(now, sight);
+            self.begin_anew(now, signs);
             HangDecision::Wait
         } else {
-            self.judge(now, sight)
+            self.judge(now, signs)
         };
-        self.last = sight;
-        self.look_at = self.next_look_after(now, sight);
+        self.last = signs;
+        self.look_at = self.next_look_after(now, signs);
         decision
     }
 
-    /// The server has answered the question that was asked last, in whatever way. `sight` takes the answer in, so
+    /// The server has answered the question that was asked last, in whatever way. `signs` takes the answer in, so
     /// that it is not taken for something else at the next look.
-    pub fn note_answer(&mut self, now: Instant, sight: Sight) {
+    pub fn note_answer(&mut self, now: Instant, signs: Signs) {
         let Some(asked) = self.asked.take() else { return };
         *self.habit_of(asked.question) = Habit::Answers;
         for question in std::mem::take(&mut self.ignored) {
             *self.habit_of(question) = Habit::Ignores;
         }
         let rounds = self.rounds.saturating_add(1);
-        self.number_at_life = sight.next_number;
+        self.number_at_life = signs.next_number;
         self.note_life(now);
         self.rounds = rounds;
         self.begin_quiet();
-        self.last = sight;
-        self.look_at = self.next_look_after(now, sight);
+        self.last = signs;
+        self.look_at = self.next_look_after(now, signs);
     }
 
-    fn judge(&mut self, now: Instant, sight: Sight) -> HangDecision {
+    fn judge(&mut self, now: Instant, signs: Signs) -> HangDecision {
         let is_input_stuck =
-            sight.input_stuck_at.is_some() && sight.input_stuck_at == self.last.input_stuck_at;
-        if sight.heard {
-            self.number_at_life = sight.next_number;
+            signs.input_stuck_at.is_some() && signs.input_stuck_at == self.last.input_stuck_at;
+        if signs.heard {
+            self.number_at_life = signs.next_number;
         }
-        if sight.calls > 0 || sight.calls_begun != self.last.calls_begun {
+        if signs.calls > 0 || signs.calls_begun != self.last.calls_begun {
             self.called_at = now;
             self.rounds = 0;
         }
         // Words without answers are no sign of life while the input is not read.
-        if sight.answered || (sight.heard && !is_input_stuck) {
+        if signs.answered || (signs.heard && !is_input_stuck) {
             self.note_life(now);
             return HangDecision::Wait;
         }
-        let is_overdue = sight.overdue >= self.number_at_life;
-        let may_compute = sight.calls > 0 && !is_overdue;
+        let is_overdue = signs.overdue >= self.number_at_life;
+        let may_compute = signs.calls > 0 && !is_overdue;
         match self.asked {
             // A call came in between, and may be the reason.
             Some(_) if may_compute => {
@@ -271,7 +271,7 @@ impl HangWatch {
             Some(asked) => {
                 self.note_miss(asked.question);
                 if self.misses < self.policy.misses {
-                    return self.ask(now, sight);
+                    return self.ask(now, signs);
                 }
                 HangDecision::Hung(Evidence {
                     silent_for: now.saturating_duration_since(self.alive_at),
@@ -283,7 +283,7 @@ impl HangWatch {
                 })
             }
             None if may_compute => HangDecision::Wait,
-            None if is_overdue || self.quiet_until() <= now => self.ask(now, sight),
+            None if is_overdue || self.quiet_until() <= now => self.ask(now, signs),
             None => HangDecision::Wait,
         }
     }
@@ -298,7 +298,7 @@ impl HangWatch {
 
     /// Asks what the server has answered before, else what it may answer. A server that ignores everything is
     /// left alone until it is quiet again.
-    fn ask(&mut self, now: Instant, sight: Sight) -> HangDecision {
+    fn ask(&mut self, now: Instant, signs: Signs) -> HangDecision {
         let may_answer = |question: &Question| !self.ignored.contains(question);
         let known = |question: &Question, habit: Habit| {
             habit == Habit::Answers || (habit == Habit::Unknown && may_answer(question))
@@ -308,7 +308,7 @@ impl HangWatch {
         } else if known(&Question::Tools, self.tools) {
             Question::Tools
         } else {
-            self.begin_anew(now, sight);
+            self.begin_anew(now, signs);
             return HangDecision::Wait;
         };
         let within = match *self.habit_of(question) {
@@ -338,13 +338,13 @@ impl HangWatch {
         self.begin_quiet();
     }
 
-    fn begin_anew(&mut self, now: Instant, sight: Sight) {
+    fn begin_anew(&mut self, now: Instant, signs: Signs) {
         self.asked = None;
         self.misses = 0;
         self.ignored.clear();
         self.alive_at = now;
         self.called_at = now;
-        self.number_at_life = sight.next_number;
+        self.number_at_life = signs.next_number;
         self.begin_quiet();
     }
 
@@ -357,8 +357,8 @@ impl HangWatch {
         self.alive_at.max(self.called_at) + self.quiet
     }
 
-    fn next_look_after(&self, now: Instant, sight: Sight) -> Instant {
-        let is_busy = sight.heard || sight.calls > 0;
+    fn next_look_after(&self, now: Instant, signs: Signs) -> Instant {
+        let is_busy = signs.heard || signs.calls > 0;
         let soon = now + if is_busy { self.policy.busy_look } else { self.policy.calm_look };
         let due = match self.asked {
             Some(asked) => asked.at + asked.within,

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::Bytes;
 use mainstay_model::Budget;
 use mainstay_protocol::{Era, Message, build};
-use mainstay_supervisor::hang::Sight;
+use mainstay_supervisor::hang::Signs;
 use mainstay_telemetry::Dropped;
 
 use crate::asker::{Answerable, Asker};
@@ -143,10 +143,10 @@ impl Link {
     }
 
     /// What is seen of the server since the last look.
-    pub fn sight(&self) -> Sight {
+    pub fn signs(&self) -> Signs {
         let (heard, answered) = self.life.take();
         let (calls_begun, next_number) = self.calls.begun();
-        Sight {
+        Signs {
             heard,
             answered,
             calls: self.calls.of_clients(),

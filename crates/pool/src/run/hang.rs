@@ -27,7 +27,7 @@ impl Run {
                     asking = None;
                     match answer {
                         Ok(()) => {
-                            watch.note_answer(Instant::now(), link.sight());
+                            watch.note_answer(Instant::now(), link.signs());
                             self.keep_habit(link, &watch);
                             continue;
                         }
@@ -37,7 +37,7 @@ impl Run {
                 () = link.call_overdue() => {}
                 () = sleep_until(watch.next_look().into()) => {}
             }
-            match watch.look(Instant::now(), link.sight()) {
+            match watch.look(Instant::now(), link.signs()) {
                 HangDecision::Wait => {}
                 HangDecision::Ask(question) => {
                     let link = link.clone();
@@ -64,7 +64,7 @@ impl Run {
             Era::Legacy => *self.pool.pings.lock(),
         };
         let tools = habit_of_lists(&run.facts.load());
-        HangWatch::new(policy, ping, tools, Instant::now(), link.sight())
+        HangWatch::new(policy, ping, tools, Instant::now(), link.signs())
     }
 
     /// Keeps what was learned for the next run.

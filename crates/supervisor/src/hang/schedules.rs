@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Habit, HangDecision, HangPolicy, HangWatch, Question, Sight};
+use super::{Habit, HangDecision, HangPolicy, HangWatch, Question, Signs};
 
 /// The deadline of calls, and the longest time that this server works on one.
 const DEADLINE: u64 = 30_000;
@@ -53,7 +53,7 @@ struct World {
     plan: Plan,
     begin: Instant,
     watch: HangWatch,
-    sight: Sight,
+    signs: Signs,
     requests: VecDeque<Request>,
     looks: usize,
     hung_at: Option<u64>,
@@ -65,15 +65,15 @@ struct World {
 impl World {
     fn new(plan: Plan) -> Self {
         let begin = Instant::now();
-        let sight = Sight { next_number: 1, ..Sight::default() };
+        let signs = Signs { next_number: 1, ..Signs::default() };
         let ping = if plan.knows_pings { Habit::Answers } else { Habit::Unknown };
         let watch =
-            HangWatch::new(HangPolicy::process(plan.seed), ping, Habit::Answers, begin, sight);
+            HangWatch::new(HangPolicy::process(plan.seed), ping, Habit::Answers, begin, signs);
         Self {
             plan,
             begin,
             watch,
-            sight,
+            signs,
             requests: VecDeque::new(),
             looks: 0,
             hung_at: None,
@@ -90,7 +90,7 @@ impl World {
             now += STEP;
             while next_call <= now {
                 let (_, work) = calls.pop_front().expect("it is the next");
-                let count = self.sight.calls_begun as usize + 1;
+                let count = self.signs.calls_begun as usize + 1;
                 let is_taken_back =
                     self.plan.taken_back > 0 && count.is_multiple_of(self.plan.taken_back);
                 self.send(now, Asker::Client { is_taken_back }, work);
@@ -103,11 +103,11 @@ impl World {
     }
 
     fn send(&mut self, now: u64, asker: Asker, work: u64) {
-        let number = self.sight.next_number;
-        self.sight.next_number += 1;
+        let number = self.signs.next_number;
+        self.signs.next_number += 1;
         if let Asker::Client { .. } = asker {
-            self.sight.calls += 1;
-            self.sight.calls_begun += 1;
+            self.signs.calls += 1;
+            self.signs.calls_begun += 1;
             self.called_at = now;
         }
         self.requests.push_back(Request {
@@ -143,8 +143,8 @@ impl World {
         for request in answered {
             match request.asker {
                 Asker::Client { .. } => {
-                    self.sight.calls -= usize::from(!request.is_given_up);
-                    (self.sight.heard, self.sight.answered) = (true, true);
+                    self.signs.calls -= usize::from(!request.is_given_up);
+                    (self.signs.heard, self.signs.answered) = (true, true);
                     self.lived_at = now;
                 }
                 Asker::Watch(Question::Ping) if !self.plan.answers_pings => {}
@@ -152,9 +152,9 @@ impl World {
                     self.lived_at = now;
                     // An answer after a later question is only noticed as a message.
                     if request.is_given_up {
-                        (self.sight.heard, self.sight.answered) = (true, true);
+                        (self.signs.heard, self.signs.answered) = (true, true);
                     } else {
-                        self.watch.note_answer(self.begin + Duration::from_millis(now), self.sight);
+                        self.watch.note_answer(self.begin + Duration::from_millis(now), self.signs);
                     }
                 }
             }
@@ -169,11 +169,11 @@ impl World {
             }
             let is_overdue = request.sent_at + DEADLINE <= now;
             if is_overdue {
-                self.sight.overdue = self.sight.overdue.max(request.number);
+                self.signs.overdue = self.signs.overdue.max(request.number);
             }
             if is_overdue || (is_taken_back && request.sent_at + request.work / 3 <= now) {
                 request.is_given_up = true;
-                self.sight.calls -= 1;
+                self.signs.calls -= 1;
             }
         }
     }
@@ -186,8 +186,8 @@ impl World {
         let held_up = self.plan.held_up;
         let late = if held_up > 0 && self.looks.is_multiple_of(held_up) { 7_000 } else { 0 };
         let at = self.begin + Duration::from_millis(now + late);
-        let decision = self.watch.look(at, self.sight);
-        (self.sight.heard, self.sight.answered) = (false, false);
+        let decision = self.watch.look(at, self.signs);
+        (self.signs.heard, self.signs.answered) = (false, false);
         match decision {
             HangDecision::Wait => {}
             HangDecision::Ask(question) => {

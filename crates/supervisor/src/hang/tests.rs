@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Evidence, Habit, HangDecision, HangPolicy, HangWatch, Question, Sight};
+use super::{Evidence, Habit, HangDecision, HangPolicy, HangWatch, Question, Signs};
 use crate::backoff::Jitter;
 
 const fn s(seconds: u64) -> Duration {
@@ -11,7 +11,7 @@ const fn s(seconds: u64) -> Duration {
 struct Scene {
     watch: HangWatch,
     begin: Instant,
-    sight: Sight,
+    signs: Signs,
 }
 
 impl Scene {
@@ -21,31 +21,31 @@ impl Scene {
 
     fn with(policy: HangPolicy, ping: Habit, tools: Habit) -> Self {
         let begin = Instant::now();
-        let sight = Sight { next_number: 1, ..Sight::default() };
-        Self { watch: HangWatch::new(policy, ping, tools, begin, sight), begin, sight }
+        let signs = Signs { next_number: 1, ..Signs::default() };
+        Self { watch: HangWatch::new(policy, ping, tools, begin, signs), begin, signs }
     }
 
     /// A call of a client begins. Returns its number.
     fn call(&mut self) -> u64 {
-        let number = self.sight.next_number;
-        self.sight.next_number += 1;
-        self.sight.calls += 1;
-        self.sight.calls_begun += 1;
+        let number = self.signs.next_number;
+        self.signs.next_number += 1;
+        self.signs.calls += 1;
+        self.signs.calls_begun += 1;
         number
     }
 
     /// A call gets no answer by its deadline.
     fn miss_deadline(&mut self, number: u64) {
-        self.sight.calls -= 1;
-        self.sight.overdue = self.sight.overdue.max(number);
+        self.signs.calls -= 1;
+        self.signs.overdue = self.signs.overdue.max(number);
     }
 
     /// A look so many seconds after the beginning.
     fn look(&mut self, at: u64) -> HangDecision {
-        let decision = self.watch.look(self.begin + s(at), self.sight);
-        (self.sight.heard, self.sight.answered) = (false, false);
+        let decision = self.watch.look(self.begin + s(at), self.signs);
+        (self.signs.heard, self.signs.answered) = (false, false);
         if let Ask(_) = decision {
-            self.sight.next_number += 1;
+            self.signs.next_number += 1;
         }
         decision
     }
@@ -64,7 +64,7 @@ impl Scene {
     }
 
     fn answer(&mut self, at: u64) {
-        self.watch.note_answer(self.begin + s(at), self.sight);
+        self.watch.note_answer(self.begin + s(at), self.signs);
     }
 }
 
@@ -117,8 +117,8 @@ fn a_server_elsewhere_is_asked_less_and_less_until_somebody_calls_it() {
     assert_eq!(asked_at, [10, 20, 40, 80, 160, 180, 180]);
     scene.call();
     scene.look(at + 1);
-    scene.sight.calls = 0;
-    (scene.sight.heard, scene.sight.answered) = (true, true);
+    scene.signs.calls = 0;
+    (scene.signs.heard, scene.signs.answered) = (true, true);
     scene.look(at + 2);
     assert_eq!(scene.until_decision(), (at + 12, Ask(Question::Ping)));
 }
@@ -168,8 +168,8 @@ fn a_server_that_computes_for_25_s_and_answers_no_ping_is_busy() {
     for at in (22..46).step_by(2) {
         assert_eq!(scene.look(at), Wait);
     }
-    scene.sight.calls -= 1;
-    (scene.sight.heard, scene.sight.answered) = (true, true);
+    scene.signs.calls -= 1;
+    (scene.signs.heard, scene.signs.answered) = (true, true);
     assert_eq!(scene.look(46), Wait);
     assert_eq!(scene.until_decision().0, 66);
 }
@@ -179,12 +179,12 @@ fn a_call_that_its_client_takes_back_may_still_be_computed() {
     let mut scene = Scene::new(Answers, Answers);
     scene.call();
     assert_eq!(scene.look(2), Wait);
-    scene.sight.calls = 0;
+    scene.signs.calls = 0;
     // Nobody is asked before the time of a quiet server without calls has passed.
     assert_eq!(scene.until_decision(), (22, Ask(Question::Ping)));
     // Another one comes and goes between two looks.
     scene.call();
-    scene.sight.calls = 0;
+    scene.signs.calls = 0;
     assert_eq!(scene.look(30), Wait);
     assert_eq!(scene.until_decision(), (32, Ask(Question::Ping)));
     assert_eq!(evidence(scene.until_decision().1).misses, 2);
@@ -229,8 +229,8 @@ fn a_slow_call_beside_others_that_are_answered_is_no_hang() {
     for at in (1..29).step_by(2) {
         scene.call();
         assert_eq!(scene.look(at), Wait);
-        scene.sight.calls -= 1;
-        (scene.sight.heard, scene.sight.answered) = (true, true);
+        scene.signs.calls -= 1;
+        (scene.signs.heard, scene.signs.answered) = (true, true);
         assert_eq!(scene.look(at + 1), Wait);
     }
     scene.miss_deadline(slow);
@@ -250,11 +250,11 @@ fn a_late_look_ends_all_doubts() {
 #[test]
 fn words_are_no_answer_while_the_input_is_left_unread() {
     let mut scene = Scene::new(Answers, Answers);
-    scene.sight.input_stuck_at = Some(65_536);
+    scene.signs.input_stuck_at = Some(65_536);
     scene.look(1);
     let mut asked = 0;
     for at in (2..60).step_by(2) {
-        scene.sight.heard = true;
+        scene.signs.heard = true;
         match scene.look(at) {
             Wait => {}
             Ask(_) => asked += 1,
@@ -271,8 +271,8 @@ fn words_are_no_answer_while_the_input_is_left_unread() {
 fn a_server_that_reads_slowly_lives() {
     let mut scene = Scene::new(Answers, Answers);
     for at in (0..600).step_by(2) {
-        scene.sight.input_stuck_at = Some(at);
-        scene.sight.heard = true;
+        scene.signs.input_stuck_at = Some(at);
+        scene.signs.heard = true;
         assert_eq!(scene.look(at), Wait);
     }
 }

@@ -49,7 +49,7 @@ async fn s3_1_who_dies_at_once_is_started_seven_times_and_then_crash_looping_and
         ),
         (
             "memory",
-            "echo 'FATAL ERROR: JavaScript heap out of memory' >&2; kill -6 $$".to_owned(),
+            "echo 'FATAL ERROR: JavaScript heap out of memory' >&2; kill -6 0".to_owned(),
             "it crashed with signal 6 (ABRT: it aborted itself); it ran out of memory",
         ),
         (
