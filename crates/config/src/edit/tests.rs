@@ -141,9 +141,6 @@ fn services_volumes_and_externals_are_removed_unless_something_needs_them() {
     );
     let told = text.replace("servers = ['a']", "servers = ['a', 'c']");
     let without = remove(Path::new("x"), &told, "c").unwrap();
-    assert_eq!(
-        (without.kind, &*without.notifications),
-        ("service", &["notify.1".to_owned()][..])
-    );
+    assert_eq!((without.kind, &*without.notifications), ("service", &["notify.1".to_owned()][..]));
     assert!(without.text.contains("servers = ['a'] # told"), "{}", without.text);
 }

@@ -49,6 +49,7 @@ pages! {
     api: "docs/api.md",
     clients: "docs/clients.md",
     configuration: "docs/configuration.md",
+    graph: "docs/graph.md",
     index: "docs/README.md",
     lexicon: "docs/lexicon.md",
     operations: "docs/operations.md",
@@ -61,6 +62,7 @@ pages! {
     security: "docs/security.md",
     servers: "docs/servers.md",
     service: "docs/service.md",
+    services: "docs/services.md",
     troubleshooting: "docs/troubleshooting.md",
 }
 
