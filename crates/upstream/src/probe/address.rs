@@ -33,7 +33,7 @@ pub(super) struct TlsPeer {
 }
 
 pub(super) type Plain = TcpStream;
-pub(super) type TcpOrTls = Either<Plain, tokio_rustls::client::TlsStream<Plain>>;
+pub(super) type ProbeStream = Either<Plain, tokio_rustls::client::TlsStream<Plain>>;
 
 // === impl Address ===
 
@@ -94,7 +94,7 @@ impl Address {
         &self,
         tls: Option<&TlsPeer>,
         late: &Late,
-    ) -> Result<TcpOrTls, Outcome> {
+    ) -> Result<ProbeStream, Outcome> {
         let stream = self.connect(late).await?;
         match tls {
             None => Ok(Either::Left(stream)),

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_util::either::Either;
 use url::Url;
 
-use super::address::{Address, TcpOrTls, TlsPeer, is_about_tls, no_descriptor};
+use super::address::{Address, ProbeStream, TlsPeer, is_about_tls, no_descriptor};
 use super::late::Late;
 
 /// A query, and the database that it is for.
@@ -119,7 +119,7 @@ impl PostgresProbe {
         address: &Address,
         tls: &TlsUse,
         late: &Late,
-    ) -> Result<TcpOrTls, Outcome> {
+    ) -> Result<ProbeStream, Outcome> {
         let mut stream = address.connect(late).await?;
         let (tls, must) = match tls {
             TlsUse::Never => return Ok(Either::Left(stream)),
