@@ -11,7 +11,8 @@ use mainstay_model::{InstanceId, Name, Need, NodeKind};
 use mainstay_pool::Pool;
 use mainstay_store::{Table, Unavailable};
 use mainstay_supervisor::graph::{
-    Decision, Graph, GraphEvent, Hold, HoldKind, NodeNo, NodeSpec, Order, PlanError, Standing, Why,
+    Graph, GraphEvent, Hold, HoldKind, NodeNo, NodeSpec, Order, PlanError, Standing,
+    StandingChange, Why,
 };
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::process::ProcessHost;
@@ -231,7 +232,7 @@ impl Fleet {
     fn step(&self, no: NodeNo, event: GraphEvent) {
         let mut decisions = Vec::new();
         self.graph.lock().step(no, event, &mut decisions);
-        for Decision { node, standing } in decisions {
+        for StandingChange { node, standing } in decisions {
             self.apply(node, standing);
         }
     }
@@ -394,7 +395,7 @@ impl Fleet {
     fn start_afresh(&self, no: NodeNo) {
         let mut decisions = Vec::new();
         self.graph.lock().step(no, GraphEvent::StartedByHand, &mut decisions);
-        for Decision { node, standing } in decisions {
+        for StandingChange { node, standing } in decisions {
             if node == no && standing.order == Order::Run {
                 self.members[no.0].release(true);
             }

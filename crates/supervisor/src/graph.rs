@@ -78,7 +78,7 @@ pub struct Standing {
 
 /// A node whose standing changed, and what it is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
+pub struct StandingChange {
     pub node: NodeNo,
     pub standing: Standing,
 }
@@ -131,7 +131,7 @@ impl Graph {
     }
 
     /// Takes one step and appends what changed for which nodes, those that are needed first.
-    pub fn step(&mut self, no: NodeNo, event: GraphEvent, decisions: &mut Vec<Decision>) {
+    pub fn step(&mut self, no: NodeNo, event: GraphEvent, decisions: &mut Vec<StandingChange>) {
         let before = self.meaning(no);
         let is_complete = self.node(no).needs.iter().all(|need| self.meaning(*need).is_fulfilled);
         let node = &mut self.nodes[no.0];
@@ -159,12 +159,12 @@ impl Graph {
         no: NodeNo,
         before: Meaning,
         open: &mut BTreeSet<(usize, NodeNo)>,
-        decisions: &mut Vec<Decision>,
+        decisions: &mut Vec<StandingChange>,
     ) {
         let standing = self.standing_of(no);
         if standing != self.node(no).standing {
             self.nodes[no.0].standing = standing;
-            decisions.push(Decision { node: no, standing });
+            decisions.push(StandingChange { node: no, standing });
         }
         if self.meaning(no) != before {
             let dependants = self.node(no).dependants.iter();

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 
 pub use self::headers::Forwarded;
 use self::path::Undeclared;
-use self::refusal::Refused;
+use self::refusal::PageRefusal;
 use self::target::PageTarget;
 use self::upload::Upload;
 
@@ -149,7 +149,7 @@ impl Pages {
         &self,
         request: Request<PageBody>,
         visit: &Visit,
-    ) -> Result<Response<PageBody>, Refused> {
+    ) -> Result<Response<PageBody>, PageRefusal> {
         let (parts, body) = request.into_parts();
         let (owner, path) = self.find(&parts.uri, visit)?;
         owner.admits(&parts.method, path, visit)?;
@@ -157,18 +157,18 @@ impl Pages {
         self.check_size(&parts.headers)?;
         self.check_state(owner)?;
         let room = owner.room.clone().try_acquire_owned();
-        let room = room.map_err(|_| Refused::busy(&owner.page.name))?;
+        let room = room.map_err(|_| PageRefusal::busy(&owner.page.name))?;
 
         let (upload, fault) = Upload::new(body, self.limits.body_bytes_max, self.limits.receive);
         let outgoing = owner.outgoing(&parts, path, upload, visit)?;
         let answer = exchange::exchange(&owner.target, outgoing, self.limits, room).await;
         let mut answer = answer.map_err(|failure| {
             fault.refusal(self.limits).unwrap_or_else(|| {
-                Refused::failed(&owner.page, &failure, (self.sight)(&owner.page.name))
+                PageRefusal::failed(&owner.page, &failure, (self.sight)(&owner.page.name))
             })
         })?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Refused::switched(&owner.page.name));
+            return Err(PageRefusal::switched(&owner.page.name));
         }
         let prefix = visit.forwarded.public(&owner.page.prefix());
         headers::returned(answer.headers_mut(), &owner.target, &prefix);
@@ -176,7 +176,7 @@ impl Pages {
     }
 
     /// The owner of a path, and the path at its target.
-    fn find<'p>(&self, uri: &'p Uri, visit: &Visit) -> Result<(&Owner, &'p str), Refused> {
+    fn find<'p>(&self, uri: &'p Uri, visit: &Visit) -> Result<(&Owner, &'p str), PageRefusal> {
         let path = uri.path();
         let area = [Area::Services, Area::Servers]
             .into_iter()
@@ -193,21 +193,21 @@ impl Pages {
                 .owners
                 .values()
                 .map(|owner| format!("{}/", visit.forwarded.public(&owner.page.prefix())));
-            Refused::unknown(path, prefixes.collect())
+            PageRefusal::unknown(path, prefixes.collect())
         })
     }
 
-    fn check_size(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn check_size(&self, headers: &HeaderMap) -> Result<(), PageRefusal> {
         let announced = headers.get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         match announced.is_some_and(|length| length > self.limits.body_bytes_max) {
-            true => Err(Refused::too_large(self.limits.body_bytes_max)),
+            true => Err(PageRefusal::too_large(self.limits.body_bytes_max)),
             false => Ok(()),
         }
     }
 
     /// Refuses what Mainstay runs and knows not to run.
-    fn check_state(&self, owner: &Owner) -> Result<(), Refused> {
+    fn check_state(&self, owner: &Owner) -> Result<(), PageRefusal> {
         use InstanceState as S;
         let sight = (self.sight)(&owner.page.name).filter(|_| owner.page.is_run);
         let is_down = |sight: &OwnerState| {
@@ -224,7 +224,7 @@ impl Pages {
             )
         };
         match sight.filter(is_down) {
-            Some(sight) => Err(Refused::down(&owner.page, &sight)),
+            Some(sight) => Err(PageRefusal::down(&owner.page, &sight)),
             None => Ok(()),
         }
     }
@@ -233,12 +233,12 @@ impl Pages {
 // === impl Owner ===
 
 impl Owner {
-    fn admits(&self, method: &Method, path: &str, visit: &Visit) -> Result<(), Refused> {
+    fn admits(&self, method: &Method, path: &str, visit: &Visit) -> Result<(), PageRefusal> {
         let spec = &self.page.spec;
-        path::check(&spec.paths, path).map_err(|why| Refused::undeclared(self, visit, why))?;
+        path::check(&spec.paths, path).map_err(|why| PageRefusal::undeclared(self, visit, why))?;
         match spec.methods.iter().any(|allowed| allowed == method.as_str()) {
             true => Ok(()),
-            false => Err(Refused::method(method, &spec.methods)),
+            false => Err(PageRefusal::method(method, &spec.methods)),
         }
     }
 
@@ -249,11 +249,12 @@ impl Owner {
         path: &str,
         upload: Upload,
         visit: &Visit,
-    ) -> Result<Request<Upload>, Refused> {
+    ) -> Result<Request<Upload>, PageRefusal> {
         let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let uri = PathAndQuery::try_from(format!("{path}{query}")).map(Uri::from);
         let mut request = Request::new(upload);
-        *request.uri_mut() = uri.map_err(|_| Refused::undeclared(self, visit, Undeclared::Form))?;
+        *request.uri_mut() =
+            uri.map_err(|_| PageRefusal::undeclared(self, visit, Undeclared::Form))?;
         *request.method_mut() = parts.method.clone();
         let prefix = self.page.prefix();
         *request.headers_mut() =

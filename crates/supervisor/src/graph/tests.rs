@@ -4,7 +4,7 @@ use mainstay_model::status::InstanceState::{
     self, BackingOff, CrashLooping, Done, Handshaking, Ready, Starting, Stopped, Unhealthy,
 };
 
-use super::{Decision, Graph, GraphEvent, NodeNo, NodeSpec, Order, PlanError, Standing};
+use super::{Graph, GraphEvent, NodeNo, NodeSpec, Order, PlanError, Standing, StandingChange};
 
 fn need(text: &str) -> Need {
     text.parse().unwrap()
@@ -22,7 +22,7 @@ fn spec(line: &str) -> NodeSpec {
 
 struct World {
     graph: Graph,
-    told: Vec<Decision>,
+    told: Vec<StandingChange>,
 }
 
 impl World {

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_model::PublicUrl;
 
-use super::refusal::Refused;
+use super::refusal::PageRefusal;
 use super::target::PageTarget;
 
 /// What a target is told about the client.
@@ -83,17 +83,17 @@ impl Forwarded {
 }
 
 /// Refuses what can't be passed, whatever the target.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Refused> {
+pub(super) fn check(headers: &HeaderMap) -> Result<(), PageRefusal> {
     let has = |name: HeaderName, word: &str| {
         let mut values = headers.get_all(name).iter();
         values
             .any(|value| value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains(word)))
     };
     if has(UPGRADE, "websocket") {
-        return Err(Refused::upgrade());
+        return Err(PageRefusal::upgrade());
     }
     if has(VIA, OUR_NAME) {
-        return Err(Refused::looping());
+        return Err(PageRefusal::looping());
     }
     Ok(())
 }

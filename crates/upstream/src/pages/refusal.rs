@@ -16,7 +16,7 @@ use super::{Owner, OwnerState, PageBody, PageOwner, Visit};
 
 /// Why a request is not passed, or has no answer of its target.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct PageRefusal {
     status: StatusCode,
     code: &'static str,
     error: String,
@@ -31,9 +31,9 @@ pub(super) struct Refused {
 /// Seconds after which what is starting may be there.
 const RETRY_AFTER_SECONDS: u16 = 5;
 
-// === impl Refused ===
+// === impl PageRefusal ===
 
-impl Refused {
+impl PageRefusal {
     fn new(status: StatusCode, code: &'static str, error: String, hint: impl Into<String>) -> Self {
         let (hint, members) = (hint.into(), Map::new());
         Self { status, code, error, hint, members, header: None, closes: false }

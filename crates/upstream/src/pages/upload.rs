@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::refusal::Refused;
+use super::refusal::PageRefusal;
 use super::{PageBody, PageLimits};
 
 /// A body that is passed on as it arrives.
@@ -97,11 +97,11 @@ impl Body for Upload {
 
 impl Faulted {
     /// The refusal, if the body was what failed.
-    pub(super) fn refusal(&self, limits: PageLimits) -> Option<Refused> {
+    pub(super) fn refusal(&self, limits: PageLimits) -> Option<PageRefusal> {
         self.0.get().map(|fault| match fault {
-            UploadFault::TooLarge => Refused::too_large(limits.body_bytes_max),
-            UploadFault::Slow => Refused::slow(limits.receive),
-            UploadFault::Broken => Refused::cut_off(),
+            UploadFault::TooLarge => PageRefusal::too_large(limits.body_bytes_max),
+            UploadFault::Slow => PageRefusal::slow(limits.receive),
+            UploadFault::Broken => PageRefusal::cut_off(),
         })
     }
 }
