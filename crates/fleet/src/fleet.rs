@@ -326,12 +326,14 @@ impl Fleet {
     /// [`UnknownNode`] if there is no such server or service, or the wish can't be stored.
     pub async fn stop_by_hand(&self, name: &str) -> Result<usize, UnknownNode> {
         let no = self.node_by_hand(name)?;
+        let calls;
         {
             let _hand = self.hand.lock().await;
             self.store(no, true).await?;
+            calls = self.members[no.0].calls_counter();
             self.step(no, GraphEvent::StoppedByHand);
         }
-        Ok(self.until_ended(no).await)
+        Ok(self.until_ended(no, &*calls).await)
     }
 
     /// Starts a server or service by hand: one that was stopped, or that waits for its next attempt. Returns when
@@ -373,20 +375,26 @@ impl Fleet {
 
     /// Ends what runs of a node, without storing that it was stopped.
     async fn end_for_now(&self, no: NodeNo) -> usize {
+        let calls = self.members[no.0].calls_counter();
         self.step(no, GraphEvent::StoppedByHand);
-        self.until_ended(no).await
+        self.until_ended(no, &*calls).await
     }
 
     /// Waits until nothing of a node runs that is held. Returns the number of calls that were cut off.
-    async fn until_ended(&self, no: NodeNo) -> usize {
+    async fn until_ended(&self, no: NodeNo, count: &(dyn Fn() -> usize + Send + Sync)) -> usize {
         let (member, begun) = (&self.members[no.0], Instant::now());
-        let mut calls = member.calls();
+        let mut calls = count();
         let ended = member.until_ended();
         tokio::pin!(ended);
         loop {
             tokio::select! {
                 () = &mut ended => break,
-                () = tokio::time::sleep(CALLS_COUNTED_EVERY) => calls = member.calls(),
+                () = tokio::time::sleep(CALLS_COUNTED_EVERY) => {
+                    // After that the calls are over, and the process may take a while to end.
+                    if begun.elapsed() < self.drain {
+                        calls = count();
+                    }
+                }
             }
         }
         if begun.elapsed() < self.drain { 0 } else { calls }

@@ -115,6 +115,14 @@ impl Member {
         }
     }
 
+    /// Counts the calls that are in flight now as long as they are, also while it is stopped.
+    pub(crate) fn calls_counter(&self) -> Box<dyn Fn() -> usize + Send + Sync> {
+        match self {
+            Self::Server(pool) => Box::new(pool.in_flight_counter()),
+            Self::Service(_) | Self::External(_) | Self::Volume => Box::new(|| 0),
+        }
+    }
+
     /// Checks the node at once, because something that needs it was lost.
     pub(crate) fn hasten(&self) {
         match self {

@@ -49,6 +49,12 @@ impl Pool {
             .sum()
     }
 
+    /// Counts the calls that are in flight now as long as they are, also while their runs admit no new ones.
+    pub fn in_flight_counter(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let runs: Vec<_> = self.instances().iter().filter_map(|it| it.ready_run()).collect();
+        move || runs.iter().map(|run| run.link.in_flight()).sum()
+    }
+
     /// The number of calls that wait: for their turn, for an instance, or for its start.
     pub fn calls_waiting(&self) -> usize {
         self.calls_waiting.load(Ordering::Acquire)
