@@ -164,7 +164,7 @@ impl Pages {
         let answer = exchange::exchange(&owner.target, outgoing, self.limits, room).await;
         let mut answer = answer.map_err(|failure| {
             fault.refusal(self.limits).unwrap_or_else(|| {
-                PageRefusal::failed(&owner.page, &failure, (self.sight)(&owner.page.name))
+                PageRefusal::failed(&owner.page, &failure, (self.sight)(&owner.page.name).as_ref())
             })
         })?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

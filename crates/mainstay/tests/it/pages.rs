@@ -3,10 +3,11 @@
 mod site;
 mod streams;
 
+use mainstay_admin::Action;
 use mainstay_testkit::{Client, Daemon};
 use serde_json::{Value, json};
 
-use crate::shared::{daemon, misbehave, until};
+use crate::shared::{PATIENCE, daemon, eventually, misbehave, until};
 use site::Site;
 
 /// A daemon whose service `search` and whose server `browser` have their pages at one site.
@@ -212,9 +213,15 @@ async fn t3_6_an_error_of_a_page_is_passed_as_one_and_a_dead_target_is_none_of_2
         (500, "broken: disk full".to_owned())
     );
     site.stop();
-    let (status, text) = got(&daemon, "/services/search/health").await;
-    let body: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((status, &body["data"]["code"]), (502, &json!("SERVER_UNAVAILABLE")), "{body}");
+    // While the service starts, that nothing listens yet is told as such.
+    let body = eventually("the service is known to run", async || {
+        let (status, text) = got(&daemon, "/services/search/health").await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert!(matches!(status, 502 | 503), "{status} {body}");
+        (status == 502).then_some(body)
+    })
+    .await;
+    assert_eq!(body["data"]["code"], "SERVER_UNAVAILABLE", "{body}");
     let error = body["error"].as_str().unwrap();
     assert!(error.contains("service `search`") && error.contains("refused"), "{error}");
 }
@@ -224,14 +231,16 @@ async fn what_was_stopped_by_hand_has_no_pages_even_if_something_else_has_its_po
     let site = Site::start();
     let daemon = daemon_of(&site, "").await;
     runs(&daemon, "/services/search/health").await;
-    assert!(daemon.run(&["stop", "search"]).unwrap().status.success());
+    let admin = mainstay_admin::Client::new(&daemon.state(), PATIENCE);
+    let name = "search".to_owned();
+    admin.act(Action::StopNode { name: name.clone() }, false).await.unwrap();
     let before = site.count();
     let (status, text) = got(&daemon, "/services/search/health").await;
     let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &body["state"]), (503, &json!("stopped")), "{body}");
     assert!(body["data"]["hint"].as_str().unwrap().contains("mainstay start search"), "{body}");
     assert_eq!(site.count(), before);
-    assert!(daemon.run(&["start", "search"]).unwrap().status.success());
+    admin.act(Action::StartNode { name }, false).await.unwrap();
     runs(&daemon, "/services/search/health").await;
 }
 

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::target::{PageTarget, TcpOrTls};
+use super::target::{PageTarget, TargetStream};
 use super::upload::Upload;
 use super::{PageBody, PageLimits};
 use crate::descriptors;
@@ -37,7 +37,7 @@ pub(super) enum NoAnswer {
     Broken { target: String, error: hyper::Error },
 }
 
-type Driver = http1::Connection<TokioIo<TcpOrTls>, Upload>;
+type Driver = http1::Connection<TokioIo<TargetStream>, Upload>;
 
 /// The body of an answer, with the connection that it comes over.
 struct Download {

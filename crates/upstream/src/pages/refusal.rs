@@ -23,7 +23,7 @@ pub(super) struct PageRefusal {
     hint: String,
     /// Further members of the body.
     members: Map<String, Value>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// The body of the request was not read to its end.
     closes: bool,
 }
@@ -63,7 +63,8 @@ impl PageRefusal {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut refused =
             Self::new(status, "METHOD_NOT_ALLOWED", error, format!("allowed are {allowed}"));
-        refused.header = HeaderValue::from_str(&allowed).ok().map(|allowed| (ALLOW, allowed));
+        let allowed = HeaderValue::from_str(&allowed).ok();
+        refused.header = allowed.map(|allowed| Box::new((ALLOW, allowed)));
         refused
     }
 
@@ -131,7 +132,7 @@ impl PageRefusal {
     }
 
     /// The target was asked and did not answer.
-    pub(super) fn failed(page: &PageOwner, failure: &NoAnswer, sight: Option<OwnerState>) -> Self {
+    pub(super) fn failed(page: &PageOwner, failure: &NoAnswer, sight: Option<&OwnerState>) -> Self {
         let (status, code) = match failure {
             NoAnswer::Slow { .. } => (StatusCode::GATEWAY_TIMEOUT, "DEADLINE_EXCEEDED"),
             NoAnswer::NoDescriptor(_) => (StatusCode::SERVICE_UNAVAILABLE, "SERVER_UNAVAILABLE"),
@@ -140,10 +141,10 @@ impl PageRefusal {
         let is_loading = |sight: &OwnerState| {
             matches!(sight.state, InstanceState::Starting | InstanceState::Handshaking)
         };
-        let state = sight.as_ref().map(|sight| sight.state.as_str());
+        let state = sight.map(|sight| sight.state.as_str());
         let said = state.map(|state| format!(", which is {state}")).unwrap_or_default();
         let error = format!("{} `{}`{said}: {failure}", page.noun(), page.name);
-        if sight.as_ref().is_some_and(is_loading) {
+        if sight.is_some_and(is_loading) {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let refused =
                 Self::new(status, "SERVER_LOADING", error, "it is starting: try again soon");
@@ -160,7 +161,7 @@ impl PageRefusal {
 
     /// Asks the client to come back.
     fn later(mut self) -> Self {
-        self.header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
+        self.header = Some(Box::new((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))));
         self
     }
 
@@ -175,7 +176,8 @@ impl PageRefusal {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some((name, value)) = self.header {
+        if let Some(header) = self.header {
+            let (name, value) = *header;
             headers.insert(name, value);
         }
         if self.closes {

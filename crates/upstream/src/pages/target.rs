@@ -24,7 +24,7 @@ pub(super) struct PageTarget {
     host_header: HeaderValue,
 }
 
-pub(super) type TcpOrTls = Either<TcpStream, TlsStream<TcpStream>>;
+pub(super) type TargetStream = Either<TcpStream, TlsStream<TcpStream>>;
 
 // === impl PageTarget ===
 
@@ -67,7 +67,7 @@ impl PageTarget {
 
     /// # Errors
     /// When nothing accepts the connection, or the other side does not prove that it is the target.
-    pub(super) async fn connect(&self) -> io::Result<TcpOrTls> {
+    pub(super) async fn connect(&self) -> io::Result<TargetStream> {
         let tcp = dial(&self.host, self.port).await?;
         tcp.set_nodelay(true)?;
         if !self.is_https {

@@ -136,6 +136,8 @@ fn serve(stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
             // Promises more than it sends.
             let head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
             out.write_all(head.as_bytes())?;
+            // Long enough that the head is passed on before.
+            std::thread::sleep(Duration::from_millis(100));
             out.shutdown(Shutdown::Both)
         }
         "/hang" => {
