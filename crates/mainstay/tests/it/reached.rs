@@ -78,6 +78,7 @@ fn status() -> Value {
             "name": name, "kind": "process", "target": name, "required": false, "state": state,
             "since": "2026-01-01T00:00:00Z", "tools": 2, "resources": 0, "prompts": 0,
             "restarts": 0, "calls": 0, "waiting": 0, "memory_bytes": 0, "stray_lines": 0, "instances": [],
+            "needs": [], "waiting_for": [], "stopped_by_hand": false,
         })
     };
     let pool = json!({
@@ -98,7 +99,7 @@ fn status() -> Value {
         "endpoints": [
             { "path": "/mcp", "servers": ["time", "files"], "listens": 0, "streams": 0, "lists": [], "renamed": [] },
         ],
-        "notifications": [],
+        "services": [], "notifications": [],
     })
 }
 

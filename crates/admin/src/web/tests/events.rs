@@ -54,7 +54,7 @@ async fn what_can_not_be_read_is_said() {
         assert!(problem["error"].as_str().unwrap().contains(says), "{query}: {problem}");
     }
     let (_, unknown) = scene.get(NEAR, "/api/events?name=tme").await;
-    assert_eq!(unknown["servers"], json!(["time"]));
+    assert_eq!(unknown["servers"], json!(["db"]));
     for (query, count) in [("after=0", 1), ("after=1", 0), ("name=time", 1), ("limit=1000", 1)] {
         let (code, page) = scene.get(NEAR, &format!("/api/events?{query}")).await;
         assert_eq!((code, page["events"].as_array().unwrap().len()), (200, count), "{query}");
