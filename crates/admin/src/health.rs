@@ -127,6 +127,7 @@ mod tests {
     fn blocker(state: State) -> Blocker {
         Blocker {
             need: "service:db".parse().unwrap(),
+            stopped_by_hand: false,
             state: state.into(),
             since: String::new(),
             reason: None,
@@ -192,7 +193,8 @@ mod tests {
             assert_eq!(of(&[waits.clone()], &[], false), word, "{state:?}");
             // The same at the end of a chain.
             let need = "external:api".parse().unwrap();
-            let cause = Some(Cause { need, state: state.into(), reason: None });
+            let cause =
+                Some(Cause { need, state: state.into(), stopped_by_hand: false, reason: None });
             waits.waiting_for = vec![Blocker { cause, ..blocker(State::Waiting) }];
             assert_eq!(of(&[waits], &[], false), word, "{state:?}");
         }

@@ -1,7 +1,8 @@
 //! Which servers and services were stopped by hand, over restarts of the daemon.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainstay_model::Need;
 use mainstay_store::{Put, Table, Unavailable};
@@ -22,18 +23,18 @@ impl ByHand {
         Self { table }
     }
 
-    /// All of them, as they are written in `needs`. What is not configured any more is among them.
+    /// All of them, as they are written in `needs`, with the time since when. What is not configured any more is among them.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub(crate) async fn all(&self) -> Result<BTreeSet<String>, Unavailable> {
-        let mut all = BTreeSet::new();
+    pub(crate) async fn all(&self) -> Result<BTreeMap<String, SystemTime>, Unavailable> {
+        let mut all = BTreeMap::new();
         let mut after = String::new();
         loop {
             let page = self.table.list(&after, mainstay_store::table::PAGE_MAX).await?;
             let Some(last) = page.last() else { return Ok(all) };
             after.clone_from(&last.key);
-            all.extend(page.into_iter().map(|row| row.key));
+            all.extend(page.into_iter().map(|row| (row.key, since(&row.value))));
         }
     }
 
@@ -46,13 +47,21 @@ impl ByHand {
         if !is_stopped {
             return self.table.remove(&key).await.map(|_| ());
         }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let value = since.as_secs().to_string();
         let mut version = 0;
         for _ in 0..ATTEMPTS_MAX {
-            match self.table.put(&key, version, b"stopped").await? {
+            match self.table.put(&key, version, value.as_bytes()).await? {
                 Put::Done { .. } => return Ok(()),
                 Put::Conflict { version: other } => version = other,
             }
         }
         Ok(())
     }
+}
+
+/// The time of a record. A record that can't be read is as old as this daemon.
+fn since(value: &[u8]) -> SystemTime {
+    let seconds = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    seconds.map_or_else(SystemTime::now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -1,9 +1,9 @@
 //! The driver of the dependency graph.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mainstay_model::settings::{ExternalSpec, OnLostNeed, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
@@ -25,7 +25,7 @@ use crate::by_hand::ByHand;
 use crate::external::External;
 use crate::member::Member;
 use crate::service::Service;
-use crate::words::{Chain, ChainLink, MissingNeeds, StoppedByHand};
+use crate::words::{Chain, ChainLink, MissingNeeds, RestartedByHand, StoppedByHand};
 
 /// What a fleet is made of.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub struct Fleet {
     by_hand: ByHand,
     /// Held while a node is started or stopped by hand, so that what is stored follows what was done last.
     hand: tokio::sync::Mutex<()>,
+    /// Nodes that are stopped only to be started again.
+    restarting: Mutex<BTreeSet<NodeNo>>,
     drain: Duration,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -85,6 +87,8 @@ pub enum UnknownNode {
     Unknown { name: String, names: Vec<String> },
     #[error("{id} is only watched: Mainstay does not run it")]
     NotRun { id: Need },
+    #[error("a restart would end {id}, which could not start again: {why}")]
+    Missing { id: Need, why: String },
     #[error("it can't be stored that {id} was {done} by hand: {source}")]
     Unstored { id: Need, done: &'static str, source: Unavailable },
 }
@@ -140,7 +144,7 @@ impl Fleet {
                 target: "mainstay", %error,
                 "can't read what was stopped by hand: all servers and services start"
             );
-            BTreeSet::new()
+            BTreeMap::new()
         });
         let fleet = Arc::new_cyclic(|own: &Weak<Self>| Self {
             graph: Mutex::new(graph),
@@ -151,6 +155,7 @@ impl Fleet {
             news: Notify::new(),
             by_hand,
             hand: tokio::sync::Mutex::default(),
+            restarting: Mutex::default(),
             drain: parts.drain,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -161,12 +166,12 @@ impl Fleet {
     }
 
     /// Holds what must not run yet, and listens to all nodes.
-    fn begin(self: &Arc<Self>, stopped: &BTreeSet<String>) {
+    fn begin(self: &Arc<Self>, stopped: &BTreeMap<String, SystemTime>) {
         let standings: Vec<_> = {
             let mut graph = self.graph.lock();
             for no in graph.numbers() {
                 let is_run = matches!(graph.id(no).kind, NodeKind::Server | NodeKind::Service);
-                if is_run && stopped.contains(&graph.id(no).to_string()) {
+                if is_run && stopped.contains_key(&graph.id(no).to_string()) {
                     graph.step(no, GraphEvent::StoppedByHand, &mut Vec::new());
                 }
             }
@@ -180,6 +185,11 @@ impl Fleet {
                 }
             }));
             self.apply(no, standing);
+            let id = self.graph.lock().id(no).to_string();
+            if let (Order::Stop, Some(since)) = (standing.order, stopped.get(&id)) {
+                let ago = SystemTime::now().duration_since(*since).unwrap_or_default();
+                self.members[no.0].backdate(Instant::now().checked_sub(ago).unwrap_or(self.begun));
+            }
         }
     }
 
@@ -241,7 +251,10 @@ impl Fleet {
         let member = &self.members[no.0];
         match standing.order {
             Order::Stop => {
-                let why = Arc::new(StoppedByHand);
+                let why: Arc<dyn Why> = match self.restarting.lock().contains(&no) {
+                    true => Arc::new(RestartedByHand),
+                    false => Arc::new(StoppedByHand),
+                };
                 member.hold(Hold { kind: HoldKind::Stopped, why }, self.drain);
             }
             Order::Wait => {
@@ -366,6 +379,7 @@ impl Fleet {
     /// As [`stop_by_hand`](Self::stop_by_hand).
     pub async fn restart_by_hand(&self, name: &str) -> Result<usize, UnknownNode> {
         let no = self.node_by_hand(name)?;
+        self.check_restart(name)?;
         let _hand = self.hand.lock().await;
         let cut_off = self.end_for_now(no).await;
         self.store(no, false).await?;
@@ -373,11 +387,46 @@ impl Fleet {
         Ok(cut_off)
     }
 
+    /// Whether a restart would bring a server or service back.
+    ///
+    /// # Errors
+    /// [`UnknownNode::Missing`] if it runs without something that it needs, and would wait for that.
+    pub fn check_restart(&self, name: &str) -> Result<(), UnknownNode> {
+        let no = self.node_by_hand(name)?;
+        let why = MissingNeeds { fleet: self.own.clone(), node: no };
+        let is_running = is_up(self.members[no.0].own_state());
+        match is_running && self.lacks_need(no) && !why.is_loading() {
+            true => Err(UnknownNode::Missing {
+                id: self.graph.lock().id(no).clone(),
+                why: why.reason(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a need of a node is not fulfilled.
+    fn lacks_need(&self, no: NodeNo) -> bool {
+        let graph = self.graph.lock();
+        graph.needs(no).iter().any(|need| {
+            graph.is_stopped_by_hand(*need) || !self.members[need.0].own_state().serves()
+        })
+    }
+
+    /// Whether a server or service runs, or is being started.
+    pub fn is_running(&self, name: &str) -> bool {
+        self.number(name).is_some_and(|no| {
+            !self.graph.lock().is_stopped_by_hand(no) && is_up(self.members[no.0].own_state())
+        })
+    }
+
     /// Ends what runs of a node, without storing that it was stopped.
     async fn end_for_now(&self, no: NodeNo) -> usize {
         let calls = self.members[no.0].calls_counter();
+        self.restarting.lock().insert(no);
         self.step(no, GraphEvent::StoppedByHand);
-        self.until_ended(no, &*calls).await
+        let cut_off = self.until_ended(no, &*calls).await;
+        self.restarting.lock().remove(&no);
+        cut_off
     }
 
     /// Waits until nothing of a node runs that is held. Returns the number of calls that were cut off.

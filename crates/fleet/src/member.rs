@@ -82,6 +82,15 @@ impl Member {
         }
     }
 
+    /// Dates a hold back: it was in force before this daemon started.
+    pub(crate) fn backdate(&self, since: Instant) {
+        match self {
+            Self::Server(pool) => pool.holding().backdate(since),
+            Self::Service(service) => service.holding().backdate(since),
+            Self::External(_) | Self::Volume => {}
+        }
+    }
+
     pub(crate) fn release(&self, afresh: bool) {
         match self {
             Self::Server(pool) => pool.release(afresh),

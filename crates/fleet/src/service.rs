@@ -138,8 +138,9 @@ impl Service {
     }
 
     pub(crate) fn release(self: &Arc<Self>, afresh: bool) {
+        // What is told follows when it starts.
         if self.holding.release(afresh) {
-            self.note_order();
+            self.ordered.notify_one();
         }
     }
 
@@ -188,7 +189,8 @@ impl Service {
         let lifecycle = self.lifecycle.lock();
         if let Some(missing) = lifecycle.pending() {
             let brief = "its probe has not passed yet".to_owned();
-            return (Some(format!("its probe has not passed yet: {missing}")), Some(brief));
+            let before = lifecycle.reason().map(|before| format!("{before}; ")).unwrap_or_default();
+            return (Some(format!("{before}{brief}: {missing}")), Some(brief));
         }
         let Some(reason) = lifecycle.reason().map(str::to_owned) else { return (None, None) };
         drop(lifecycle);

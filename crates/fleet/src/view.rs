@@ -7,7 +7,8 @@ use mainstay_model::status::InstanceState;
 use mainstay_supervisor::graph::NodeNo;
 
 use crate::fleet::Fleet;
-use crate::member::{Member, ProbeView};
+use crate::member::ProbeView;
+use crate::words::ChainLink;
 
 /// A node as it is shown. Times and reasons were read when the view was made.
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ pub struct BlockerView {
 pub struct Seen {
     pub id: Need,
     pub state: InstanceState,
+    pub is_stopped_by_hand: bool,
     pub since: Instant,
     pub reason: Option<String>,
     pub brief_reason: Option<String>,
@@ -74,7 +76,7 @@ impl Fleet {
             (graph.id(no).clone(), graph.layer(no), needs, graph.is_stopped_by_hand(no))
         };
         let blockers = self.chains(no).into_iter().map(|chain| {
-            let seen = |link: &crate::words::ChainLink| Seen::of(&link.id, &link.member);
+            let seen = |link: &ChainLink| Seen::of(link);
             let cause = (chain.links.len() > 1).then(|| seen(chain.end()));
             BlockerView { need: seen(&chain.links[0]), cause }
         });
@@ -102,12 +104,13 @@ impl Fleet {
 // === impl Seen ===
 
 impl Seen {
-    fn of(id: &Need, member: &Member) -> Self {
-        let sight = member.sight();
+    fn of(link: &ChainLink) -> Self {
+        let sight = link.member.sight();
         let state = sight.as_ref().map_or(InstanceState::Ready, |sight| sight.state);
         Self {
-            id: id.clone(),
+            id: link.id.clone(),
             state,
+            is_stopped_by_hand: link.is_stopped_by_hand,
             since: sight.as_ref().map_or_else(Instant::now, |sight| sight.since),
             reason: sight.as_ref().and_then(|sight| sight.reason.clone()),
             brief_reason: sight.and_then(|sight| sight.brief),

@@ -37,6 +37,10 @@ pub(crate) struct ChainLink {
 /// The longest part of a reason of another node that is quoted, in characters.
 const QUOTED_MAX: usize = 300;
 
+/// The reason of a node that is stopped to be started again.
+#[derive(Debug)]
+pub(crate) struct RestartedByHand;
+
 // === impl StoppedByHand ===
 
 impl Why for StoppedByHand {
@@ -50,6 +54,22 @@ impl Why for StoppedByHand {
 
     fn is_loading(&self) -> bool {
         false
+    }
+}
+
+// === impl RestartedByHand ===
+
+impl Why for RestartedByHand {
+    fn reason(&self) -> String {
+        "it is restarted by hand".to_owned()
+    }
+
+    fn brief(&self) -> String {
+        self.reason()
+    }
+
+    fn is_loading(&self) -> bool {
+        true
     }
 }
 

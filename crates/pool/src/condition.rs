@@ -51,12 +51,12 @@ impl Pool {
             (true, _) if because_of.is_some() => own(),
             (true, _) => outer().unwrap_or_else(own),
             (false, _) if to == Condition::Waiting => outer().unwrap_or_else(own),
-            (false, true) => {
+            (false, true) if to != Condition::Stopped => {
                 let after = Some(format!("after {}", rounded(lasted)));
                 (after.clone(), after)
             }
-            (false, false) if to == Condition::Stopped => outer().unwrap_or((None, None)),
-            (false, false) => own(),
+            (false, _) if to == Condition::Stopped => outer().unwrap_or((None, None)),
+            (false, _) => own(),
         };
         let of = |reason: Option<String>| match because_of {
             Some(other) => {

@@ -70,6 +70,14 @@ impl Holding {
         before.is_none()
     }
 
+    /// Dates a hold back: it was in force before this daemon started.
+    pub fn backdate(&self, since: Instant) {
+        if let Some(held) = self.held.load_full() {
+            let (hold, drain) = (held.hold.clone(), held.drain);
+            self.held.store(Some(Arc::new(Held { hold, since, drain })));
+        }
+    }
+
     /// Ends a hold. Returns whether there was one.
     pub fn release(&self, afresh: bool) -> bool {
         let was_held = self.held.load().is_some();
@@ -120,6 +128,17 @@ impl Holding {
             InstanceState::Stopped => {
                 self.held.load().as_ref().map_or(own, |held| held.hold.kind.state())
             }
+            // It ends now, or once its calls have finished.
+            InstanceState::Starting
+            | InstanceState::Handshaking
+            | InstanceState::Ready
+            | InstanceState::Unhealthy
+            | InstanceState::Idle
+            | InstanceState::Done
+                if self.is_held() =>
+            {
+                InstanceState::Draining
+            }
             InstanceState::Ready if self.short.load().is_some() => InstanceState::Degraded,
             own => own,
         }
@@ -168,8 +187,12 @@ impl Pool {
 
     /// Starts the server again after [`hold`](Self::hold). `afresh` forgets earlier losses, as for a start by hand.
     pub fn release(self: &Arc<Self>, afresh: bool) {
-        if self.holding.release(afresh) {
-            self.note_order();
+        // What is told follows when it starts.
+        if self.holding.release(afresh)
+            && let Some(primary) = self.primary.get()
+        {
+            primary.ordered.notify_one();
+            primary.note_change();
         }
     }
 

@@ -104,7 +104,9 @@ impl Pool {
             (Some((reason, brief)), _) => (Some(reason), Some(brief)),
             (None, Some(missing)) => {
                 let brief = "its probe has not passed yet".to_owned();
-                (Some(format!("{brief}: {missing}")), Some(brief))
+                let before = primary.lifecycle.lock().reason().map(str::to_owned);
+                let before = before.map(|before| format!("{before}; ")).unwrap_or_default();
+                (Some(format!("{before}{brief}: {missing}")), Some(brief))
             }
             (None, None) => match primary.reason() {
                 Some(reason) => (Some(reason), primary.brief_reason()),

@@ -185,11 +185,14 @@ impl Graph {
         } else {
             Order::Wait
         };
+        let is_over = node.state == InstanceState::Done;
         let mut missing = needs().filter(|need| !need.is_fulfilled);
         Standing {
             order,
             is_held: order == Order::Wait && missing.all(|need| need.is_by_hand),
+            // A job that is done needs nothing any more.
             is_short: order == Order::Run
+                && !is_over
                 && needs().any(|need| !need.is_fulfilled || need.is_short),
         }
     }
@@ -245,9 +248,11 @@ impl Graph {
 
     /// The needs because of which a node waits or is degraded.
     pub fn blockers(&self, no: NodeNo) -> impl Iterator<Item = NodeNo> + '_ {
-        self.needs(no).iter().copied().filter(|need| {
+        let is_over = self.node(no).state == InstanceState::Done
+            && self.node(no).standing.order == Order::Run;
+        self.needs(no).iter().copied().filter(move |need| {
             let meaning = self.meaning(*need);
-            !meaning.is_fulfilled || meaning.is_short
+            !is_over && (!meaning.is_fulfilled || meaning.is_short)
         })
     }
 

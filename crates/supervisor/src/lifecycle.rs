@@ -532,7 +532,8 @@ impl Lifecycle {
         self.history.note_late_start(&self.policy);
         let most = self.policy.start;
         let reason = match self.pending.take() {
-            Some(missing) => format!("it did not {what} within {most:?}: {missing}"),
+            Some(missing) => format!("its probe did not pass within {most:?}: {missing}"),
+            None if self.policy.is_job => format!("the job did not end within {most:?}"),
             None => format!("it did not {what} within {most:?}"),
         };
         self.retreat(now, reason, effects)

@@ -63,6 +63,10 @@ pub struct Blocker {
     pub state: NodeState,
     /// Since when it is in this state, as RFC 3339.
     pub since: String,
+    /// Whether it was stopped by hand.
+    #[serde(default)]
+    #[schema(required)]
+    pub stopped_by_hand: bool,
     /// Why it is not ready. For the operator: with paths, addresses and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -80,6 +84,10 @@ pub struct Cause {
     pub need: Need,
     #[schema(schema_with = words::node_state)]
     pub state: NodeState,
+    /// Whether it was stopped by hand.
+    #[serde(default)]
+    #[schema(required)]
+    pub stopped_by_hand: bool,
     /// Why it is not ready. For the operator: with paths, addresses and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -120,6 +128,11 @@ impl Node {
 // === impl Blocker ===
 
 impl Blocker {
+    /// Whether what is wrong at the end of the chain of needs is that somebody stopped it.
+    pub fn ends_by_hand(&self) -> bool {
+        self.cause.as_ref().map_or(self.stopped_by_hand, |cause| cause.stopped_by_hand)
+    }
+
     /// What is wrong at the end of the chain of needs: the cause, or the need itself.
     pub fn at_the_end(&self) -> (&Need, NodeState, Option<&str>) {
         match &self.cause {

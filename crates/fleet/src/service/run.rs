@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_model::settings::{RestartRule, ServiceKind};
 use mainstay_supervisor::lifecycle::{RunEvent, RunNo};
 use mainstay_supervisor::probe::ProbeShift;
 use mainstay_telemetry::events::{ServiceReady, ServiceStarted};
@@ -35,7 +36,7 @@ enum Ended {
 }
 
 /// A service without a probe is ready once it has run for this long: one that dies at once was never ready.
-const LASTS_MIN: Duration = Duration::from_millis(500);
+const LASTS_MIN: Duration = Duration::from_secs(1);
 
 // === impl Run ===
 
@@ -111,7 +112,7 @@ impl Run {
                     self.ready(begun).await;
                     continue;
                 }
-                exit = process.wait() => return Ended::As(ended(exit)),
+                exit = process.wait() => return Ended::As(self.ended(exit)),
                 () = self.stop.cancelled() => return Ended::As(stopped()),
                 news = news => news,
             };
@@ -134,6 +135,24 @@ impl Run {
                 }
             }
         }
+    }
+
+    fn ended(&self, exit: Exit) -> RunEvent {
+        let mut reason = format!("it {exit}");
+        if !exit.is_success() {
+            return RunEvent::Lost { reason };
+        }
+        match (self.service.spec.kind, self.service.spec.restart) {
+            (ServiceKind::Once, _) => {}
+            (ServiceKind::Service, RestartRule::Always) => reason.push_str(
+                "; a program that goes into the background must be told to stay in the foreground, and \
+                 a job that ends needs kind = \"once\"",
+            ),
+            (ServiceKind::Service, RestartRule::OnFailure | RestartRule::Never) => {
+                reason.push_str("; its setting `restart` does not start it again");
+            }
+        }
+        RunEvent::Exited { reason }
     }
 
     async fn ready(&self, begun: Instant) {
@@ -165,14 +184,6 @@ fn failed(times: u32, reason: &str) -> String {
     match times {
         1 => format!("its probe failed: {reason}"),
         times => format!("its probe failed {times} times in a row: {reason}"),
-    }
-}
-
-fn ended(exit: Exit) -> RunEvent {
-    let reason = format!("it {exit}");
-    match exit.is_success() {
-        true => RunEvent::Exited { reason },
-        false => RunEvent::Lost { reason },
     }
 }
 

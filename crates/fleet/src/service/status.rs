@@ -61,7 +61,9 @@ impl Service {
             if to.is_trouble() && to != Condition::Degraded && !last_output.is_empty() {
                 reason = reason.map(|reason| format!("{reason}\n{last_output}"));
             }
-            if from.is_trouble() && !to.is_trouble() {
+            if self.stop.is_cancelled() {
+                (reason, brief_reason) = (None, None);
+            } else if from.is_trouble() && matches!(to, Condition::Ready | Condition::Idle) {
                 reason = Some(format!("after {}", mainstay_telemetry::events::rounded(lasted)));
                 brief_reason.clone_from(&reason);
             }

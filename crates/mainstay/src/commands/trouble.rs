@@ -57,6 +57,13 @@ impl<'a> Part<'a> {
             let wait = format::duration(Duration::from_millis(millis));
             text.push_str(&format!("\n    next attempt in {wait}"));
         }
+        let is_given_up = matches!(
+            self.state,
+            NodeState::Watched(InstanceState::CrashLooping | InstanceState::Failed)
+        );
+        if is_given_up && self.kind != NodeKind::External {
+            text.push_str(&format!("\n    `mainstay start {name}` tries at once"));
+        }
         Some(text)
     }
 
@@ -123,16 +130,18 @@ impl<'a> From<&'a Node> for Part<'a> {
 /// What a need that is not ready does, since when and why. The end of a chain of needs says why.
 fn blocked_by(blocker: &Blocker, now: Timestamp) -> String {
     let Blocker { need, state, since, cause, .. } = blocker;
-    let state_of = |state: NodeState| match state {
-        NodeState::Watched(InstanceState::Stopped) => "stopped by hand",
-        state => state.as_str(),
+    let state_of = |state: NodeState, by_hand: bool| match by_hand {
+        true => "stopped by hand",
+        false => state.as_str(),
     };
-    let mut text = format!("{need} is {} for {}", state_of(*state), format::ago(since, now));
+    let is = state_of(*state, blocker.stopped_by_hand);
+    let mut text = format!("{need} is {is} for {}", format::ago(since, now));
     if let Some(cause) = cause {
-        text.push_str(&format!(", because {} is {}", cause.need, state_of(cause.state)));
+        let is = state_of(cause.state, cause.stopped_by_hand);
+        text.push_str(&format!(", because {} is {is}", cause.need));
     }
-    let (end, end_state, reason) = blocker.at_the_end();
-    if end_state == InstanceState::Stopped.into() {
+    let (end, _, reason) = blocker.at_the_end();
+    if blocker.ends_by_hand() {
         text.push_str(&format!(" (`mainstay start {}` starts it)", end.name));
     } else if let Some(reason) = reason {
         text.push_str(&format!(": {}", indented(reason)));

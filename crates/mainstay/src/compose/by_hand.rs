@@ -17,6 +17,9 @@ impl Operator {
     pub(super) async fn start_node(&self, name: &str, dry_run: bool) -> Result<Done, ActionError> {
         let fleet = self.fleet()?;
         let Stopping { id, .. } = fleet.stopping(name).map_err(error)?;
+        if fleet.is_running(name) {
+            return Ok(Done::from(format!("{id} runs already")));
+        }
         if dry_run {
             return Ok(Done::from(format!("{id} would be started")));
         }
@@ -47,6 +50,7 @@ impl Operator {
     ) -> Result<Done, ActionError> {
         let fleet = self.fleet()?;
         let stopping = fleet.stopping(name).map_err(error)?;
+        fleet.check_restart(name).map_err(error)?;
         if dry_run {
             let message = format!("{} would be stopped and started again", stopping.id);
             return Ok(done(message, stopping, None));
@@ -81,6 +85,8 @@ fn error(error: UnknownNode) -> ActionError {
     match error {
         UnknownNode::Unknown { name, names } => ActionError::NoSuchNode { name, names },
         UnknownNode::NotRun { .. } => ActionError::Impossible(error.to_string()),
-        UnknownNode::Unstored { .. } => ActionError::NotNow(error.to_string()),
+        UnknownNode::Missing { .. } | UnknownNode::Unstored { .. } => {
+            ActionError::NotNow(error.to_string())
+        }
     }
 }

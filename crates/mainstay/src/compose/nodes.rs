@@ -125,11 +125,13 @@ impl Nodes<'_> {
         let BlockerView { need, cause } = blocker;
         let cause = cause.map(|cause| Cause {
             state: state_of(&cause),
+            stopped_by_hand: cause.is_stopped_by_hand,
             reason: self.reason(cause.reason, cause.brief_reason),
             need: cause.id,
         });
         Blocker {
             state: state_of(&need),
+            stopped_by_hand: need.is_stopped_by_hand,
             since: self.date(need.since),
             reason: self.reason(need.reason, need.brief_reason),
             need: need.id,

@@ -201,6 +201,21 @@ fn a_job_that_is_done_lets_others_start_and_is_not_run_again() {
 }
 
 #[test]
+fn a_job_that_is_done_misses_nothing() {
+    let mut world = World::new(&[
+        "service:db",
+        "service:tables <- service:db",
+        "server:a <- service:tables service:db",
+    ]);
+    for (name, state) in [("db", Ready), ("tables", Done), ("a", Ready)] {
+        world.see(name, state);
+    }
+    assert_eq!(world.see("db", BackingOff), "a: run short");
+    assert_eq!(world.chain("a"), ["service:db"]);
+    assert_eq!(world.chain("tables"), [""; 0]);
+}
+
+#[test]
 fn a_volume_that_nobody_watches_holds_nobody_up() {
     let world = World::new(&["volume:v", "server:a <- volume:v"]);
     assert_eq!(world.is("a"), "run");

@@ -28,10 +28,16 @@ pub(super) fn service(name: &str, state: InstanceState) -> Service {
 pub(super) fn node(name: &str, view: View) -> Node {
     let detail = (view == View::Operator).then(|| "/secret/path".to_owned());
     let down = InstanceState::Unhealthy.into();
-    let cause = Cause { need: "volume:disk".parse().unwrap(), state: down, reason: detail.clone() };
+    let cause = Cause {
+        need: "volume:disk".parse().unwrap(),
+        state: down,
+        stopped_by_hand: false,
+        reason: detail.clone(),
+    };
     let blocker = Blocker {
         need: "external:net".parse().unwrap(),
         state: down,
+        stopped_by_hand: false,
         since: "2026-01-01T00:00:00Z".to_owned(),
         reason: detail.clone(),
         cause: Some(cause),
