@@ -55,6 +55,7 @@ pages! {
     operations: "docs/operations.md",
     orientation: "docs/orientation.md",
     packages: "docs/packages.md",
+    pages: "docs/pages.md",
     probes: "docs/probes.md",
     proxy: "docs/proxy.md",
     quick_start: "docs/quick-start.md",
