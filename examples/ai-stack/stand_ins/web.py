@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # The time limit for an answer of a neighbour, in seconds: less than what a probe of Mainstay waits.
-PATIENCE = 2
+PATIENCE = 1
 # The largest request body, in bytes.
 BODY_MAX = 4 << 20
 

@@ -16,6 +16,7 @@ mod proof;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use mainstay_admin::api::graph::{Graph, Node};
@@ -180,15 +181,16 @@ fn example() -> PathBuf {
 }
 
 /// Free ports of loopback, below those that the system gives to outgoing connections: each is taken again whenever
-/// its program is restarted.
+/// its program is restarted. Tests that run side by side get different ones, in one process or in several.
 fn free_ports() -> Vec<u16> {
-    let mut next = 12_000 + (std::process::id() % 1_000) as u16 * 16;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + (std::process::id() % 300) as u16 * 64;
     let mut free = Vec::new();
     while free.len() < PORTS.len() {
-        if TcpListener::bind(("127.0.0.1", next)).is_ok() {
-            free.push(next);
+        let port = first + TAKEN.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            free.push(port);
         }
-        next += 1;
     }
     free
 }
@@ -219,10 +221,15 @@ fn probing_often(mut builder: Builder) -> Builder {
     for member in MEMBERS {
         let kind = if member.is_server { "SERVERS" } else { "SERVICES" };
         let name = member.name.to_uppercase().replace('-', "_");
-        let times =
-            [("PERIOD", "1s"), ("WAITING_PERIOD", "250ms"), ("TIMEOUT", "3s"), ("FALL", "2")];
-        for (key, value) in times {
-            builder = builder.variable(&format!("MAINSTAY__{kind}__{name}__PROBE__{key}"), value);
+        let settings = [
+            ("PROBE__PERIOD", "1s"),
+            ("PROBE__WAITING_PERIOD", "250ms"),
+            ("PROBE__TIMEOUT", "2500ms"),
+            ("PROBE__FALL", "2"),
+            ("STOP_TIMEOUT", "1s"),
+        ];
+        for (key, value) in settings {
+            builder = builder.variable(&format!("MAINSTAY__{kind}__{name}__{key}"), value);
         }
     }
     builder

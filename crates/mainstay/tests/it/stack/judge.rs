@@ -149,6 +149,11 @@ impl Seen {
     }
 }
 
+/// Whether somebody says "error" while this one is down, and maybe a moment longer.
+pub(super) fn leaves_somebody_helpless(struck: &str) -> bool {
+    HELPLESS_WITHOUT.iter().any(|(_, need)| *need == struck)
+}
+
 /// The numbers of all processes of the members, as the daemon says them.
 pub(super) fn pids(graph: &Graph) -> BTreeMap<String, Option<u32>> {
     let members =

@@ -14,7 +14,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn while_the_model_loads_all_else_serves_and_a_killed_attempt_is_repeated() {
-    load_slowly(Embedding::StandIn, 4).await;
+    load_slowly(Embedding::StandIn, 8).await;
 }
 
 pub(super) async fn load_slowly(embedding: Embedding, seconds: u64) {

@@ -11,6 +11,9 @@ use super::{Embedding, Plan, Stack};
 
 /// Within a second of the moment its last need is ready; a test on a busy machine allows three.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);
+/// From the start of a process to the moment when it is seen to be ready: all of them are within two seconds, or some
+/// more on a busy machine. A probe that waits is asked every 5 s by default, and every 30 s when it is healthy.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// What the clocks of processes and of the daemon may be apart.
 const TOLERANCE: Duration = Duration::from_millis(150);
 
@@ -20,8 +23,9 @@ struct Times {
     ready: SystemTime,
 }
 
+/// Their start script polled every five seconds what was checked every thirty.
 #[tokio::test]
-async fn eleven_come_up_with_one_command_each_as_soon_as_its_needs_are_ready() {
+async fn t4_7_eleven_come_up_with_one_command_each_as_soon_as_its_needs_are_ready() {
     come_up(Embedding::StandIn).await;
 }
 
@@ -40,6 +44,13 @@ pub(super) async fn come_up(embedding: Embedding) {
                 member.name
             );
         }
+        let took = own.ready.duration_since(own.started).unwrap_or_default();
+        println!("{} was ready after {took:?}", member.name);
+        assert!(
+            embedding == Embedding::Real || took < SEEN_WITHIN,
+            "{} took {took:?}",
+            member.name
+        );
         let needs = node(&graph, member.name).needs.iter();
         let last = needs.map(|need| ready_since(node(&graph, need.name.as_str()))).max();
         let Some(last) = last else { continue };
@@ -49,21 +60,6 @@ pub(super) async fn come_up(embedding: Embedding) {
     }
     let (status, health) = stack.get("/health").await;
     assert_eq!((status, health["status"].as_str()), (200, Some("ok")), "{health}");
-}
-
-/// Their start script polled every five seconds what was checked every thirty.
-#[tokio::test]
-async fn t4_7_who_is_ready_is_seen_to_be_ready_soon() {
-    let mut stack = Plan::of(Embedding::StandIn).start().await;
-    let graph = stack.all_ready().await;
-    for member in &MEMBERS {
-        let times = times(&mut stack, &graph, member);
-        let took = times.ready.duration_since(times.started).unwrap_or_default();
-        println!("{} was ready after {took:?}", member.name);
-        // All are ready within two seconds, or twice that on a busy machine; a period of a probe is 30 s, and
-        // 5 s while it waits.
-        assert!(took < Duration::from_secs(10), "{} took {took:?}", member.name);
-    }
 }
 
 fn times(stack: &mut Stack, graph: &Graph, member: &Member) -> Times {
