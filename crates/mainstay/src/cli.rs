@@ -16,7 +16,7 @@ pub(crate) mod wrong;
 
 pub(crate) use daemon::{GraphArgs, NodesArgs, StatusArgs, StopArgs, UpArgs};
 
-/// Run MCP servers for all your MCP clients: one daemon starts, watches and shares them
+/// Run MCP servers and the services they need: one daemon starts, watches and shares them
 #[derive(Debug, Parser)]
 #[command(
     name = "mainstay",

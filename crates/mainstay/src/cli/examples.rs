@@ -5,6 +5,7 @@ Examples:
   mainstay demo                      try it out, without any configuration
   mainstay init && mainstay check    write a configuration and check it
   mainstay up --detach               run the daemon in the background
+  mainstay up --wait                 the same, and return when everything is ready
   mainstay status                    show its state
   mainstay stop                      stop it
 
