@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::settings::{ExternalSpec, OnLostNeed, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Name, Need, NodeKind};
-use mainstay_pool::Pool;
+use mainstay_pool::{ListFindings, Pool};
 use mainstay_store::{Table, Unavailable};
 use mainstay_supervisor::graph::{
     Graph, GraphEvent, Hold, HoldKind, NodeNo, NodeSpec, Order, PlanError, Standing,
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::by_hand::ByHand;
 use crate::external::External;
 use crate::member::Member;
-use crate::service::Service;
+use crate::service::{Service, Shared};
 use crate::words::{Chain, ChainLink, MissingNeeds, RestartedByHand, StoppedByHand};
 
 /// What a fleet is made of.
@@ -40,6 +40,8 @@ pub struct FleetParts {
     pub instance_ids: Arc<AtomicU64>,
     /// The seed of jitter.
     pub seed: u64,
+    /// How long starts of services have taken in earlier daemons.
+    pub findings: Arc<ListFindings>,
     /// Where it is stored what was stopped by hand.
     pub stopped_by_hand: Arc<dyn Table>,
     /// The longest wait for calls in flight of a server that is stopped.
@@ -121,7 +123,8 @@ impl Fleet {
         }
         for spec in services {
             let id = InstanceId(ids.fetch_add(1, Ordering::Relaxed) + 1);
-            let service = Arc::new(Service::new(spec.clone(), id, &host, &metrics, seed));
+            let shared = Shared { host: &host, metrics: &metrics, findings: &parts.findings, seed };
+            let service = Arc::new(Service::new(spec.clone(), id, &shared));
             let member = Member::Service(service);
             add(NodeKind::Service, &spec.name, &spec.needs, spec.on_lost_need, member);
         }
@@ -395,7 +398,7 @@ impl Fleet {
         let no = self.node_by_hand(name)?;
         let why = MissingNeeds { fleet: self.own.clone(), node: no };
         let is_running = is_up(self.members[no.0].own_state());
-        match is_running && self.lacks_need(no) && !why.is_loading() {
+        match is_running && self.lacks_need(no) && why.loading().is_none() {
             true => Err(UnknownNode::Missing {
                 id: self.graph.lock().id(no).clone(),
                 why: why.reason(),

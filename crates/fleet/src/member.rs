@@ -142,6 +142,25 @@ impl Member {
         }
     }
 
+    /// How long starts of the node usually take, if one was seen, and how long the present one has lasted.
+    pub(crate) fn start(&self) -> (Option<Duration>, Duration) {
+        match self {
+            Self::Server(pool) => (pool.usual_start(), pool.start_lasts()),
+            Self::Service(service) => service.start(),
+            Self::External(external) => (None, external.sight().since.elapsed()),
+            Self::Volume => (None, Duration::ZERO),
+        }
+    }
+
+    /// Whether a long start of the node was lost, and the next one comes soon.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        match self {
+            Self::Server(pool) => pool.was_interrupted(),
+            Self::Service(service) => service.lifecycle.lock().was_interrupted(),
+            Self::External(_) | Self::Volume => false,
+        }
+    }
+
     /// What its probe checks, and the newest result.
     pub(crate) fn probe(&self) -> Option<ProbeView> {
         let (spec, probe) = match self {

@@ -6,12 +6,12 @@ pub(crate) mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_model::InstanceId;
 use mainstay_model::settings::{ServiceKind, ServiceSpec};
 use mainstay_model::status::InstanceState;
-use mainstay_pool::Holding;
+use mainstay_pool::{Holding, ListFindings, StartTimes};
 use mainstay_supervisor::backoff::Jitter;
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::graph::{Hold, Why};
@@ -33,6 +33,8 @@ pub struct Service {
     pub(crate) host: Arc<ProcessHost>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) probe: Option<Probe>,
+    start_times: StartTimes,
+    findings: Arc<ListFindings>,
     pub(crate) lifecycle: Mutex<Lifecycle>,
     pub(crate) facts: Mutex<Facts>,
     pub(crate) holding: Holding,
@@ -47,6 +49,15 @@ pub struct Service {
     over: CancellationToken,
     /// Resident memory in bytes, as measured last. 0: not measured.
     memory: AtomicU64,
+}
+
+/// The parts that all services of a daemon share.
+pub(crate) struct Shared<'a> {
+    pub(crate) host: &'a Arc<ProcessHost>,
+    pub(crate) metrics: &'a Arc<Metrics>,
+    /// How long starts have taken in earlier daemons.
+    pub(crate) findings: &'a Arc<ListFindings>,
+    pub(crate) seed: u64,
 }
 
 /// What is known about the process of a service.
@@ -64,14 +75,10 @@ pub(crate) struct Facts {
 
 impl Service {
     /// A service that does not run yet.
-    pub(crate) fn new(
-        spec: ServiceSpec,
-        id: InstanceId,
-        host: &Arc<ProcessHost>,
-        metrics: &Arc<Metrics>,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(spec: ServiceSpec, id: InstanceId, shared: &Shared<'_>) -> Self {
+        let Shared { host, metrics, findings, seed } = shared;
         let seed = seed.wrapping_add(id.0);
+        let target = spec.process.command.join(" ");
         let policy = RestartPolicy {
             start: spec.start_deadline,
             jitter: Jitter::seeded(seed),
@@ -82,9 +89,11 @@ impl Service {
         let now = Instant::now();
         Self {
             probe: spec.probe.as_ref().map(|probe| Probe::new(probe, &spec.name, host, seed)),
+            start_times: StartTimes::known(findings.slow_start(&spec.name, &target)),
+            findings: (*findings).clone(),
             id,
-            host: host.clone(),
-            metrics: metrics.clone(),
+            host: (*host).clone(),
+            metrics: (*metrics).clone(),
             lifecycle: Mutex::new(Lifecycle::new(policy, now)),
             facts: Mutex::default(),
             holding: Holding::default(),
@@ -133,7 +142,7 @@ impl Service {
     }
 
     pub(crate) fn hold(self: &Arc<Self>, hold: Hold) {
-        self.holding.hold(hold, std::time::Duration::ZERO);
+        self.holding.hold(hold, Duration::ZERO);
         self.note_order();
     }
 
@@ -147,6 +156,20 @@ impl Service {
     pub(crate) fn set_shortage(self: &Arc<Self>, shortage: Option<Arc<dyn Why>>) {
         if self.holding.set_shortage(shortage) {
             self.note_order();
+        }
+    }
+
+    /// How long its starts usually take, if one was seen, and how long the present one has lasted.
+    pub(crate) fn start(&self) -> (Option<Duration>, Duration) {
+        (self.start_times.usual(), self.lifecycle.lock().begun().elapsed())
+    }
+
+    /// Learns how long a start took.
+    pub(crate) fn note_start(&self, took: Duration) {
+        self.start_times.note(took);
+        if let Some(usual) = self.start_times.usual() {
+            let target = self.spec.process.command.join(" ");
+            self.findings.keep_start(&self.spec.name, &target, usual);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Says why a node waits or is degraded: which need is missing, and what is wrong at the end of the chain.
 
 use std::sync::Weak;
+use std::time::Duration;
 
 use mainstay_model::Need;
 use mainstay_model::status::InstanceState;
-use mainstay_supervisor::graph::{NodeNo, Why};
+use mainstay_supervisor::graph::{Loading, NodeNo, Why};
 
 use crate::fleet::Fleet;
 use crate::member::Member;
@@ -52,8 +53,8 @@ impl Why for StoppedByHand {
         self.reason()
     }
 
-    fn is_loading(&self) -> bool {
-        false
+    fn loading(&self) -> Option<Loading> {
+        None
     }
 }
 
@@ -68,8 +69,9 @@ impl Why for RestartedByHand {
         self.reason()
     }
 
-    fn is_loading(&self) -> bool {
-        true
+    fn loading(&self) -> Option<Loading> {
+        let what = "the server".to_owned();
+        Some(Loading { what, usual: None, so_far: Duration::ZERO })
     }
 }
 
@@ -99,8 +101,12 @@ impl Why for MissingNeeds {
         self.say(false)
     }
 
-    fn is_loading(&self) -> bool {
-        self.chains().iter().all(|chain| chain.end().is_loading())
+    fn loading(&self) -> Option<Loading> {
+        let chains = self.chains();
+        let all = chains.iter().map(|chain| chain.end().loading()).collect::<Option<Vec<_>>>()?;
+        // What takes longest is what is waited for.
+        let left = |it: &Loading| it.usual.unwrap_or_default().saturating_sub(it.so_far);
+        all.into_iter().max_by_key(left)
     }
 }
 
@@ -130,11 +136,14 @@ impl ChainLink {
         matches!(self.member.own_state(), InstanceState::Ready | InstanceState::Idle)
     }
 
-    /// Whether it may be ready soon.
-    fn is_loading(&self) -> bool {
+    /// How far its start is, if it may be ready soon.
+    fn loading(&self) -> Option<Loading> {
         use InstanceState::{Handshaking, Ready, Starting, Stopped};
-        !self.is_stopped_by_hand
-            && matches!(self.member.own_state(), Starting | Handshaking | Stopped | Ready)
+        let starts = matches!(self.member.own_state(), Starting | Handshaking | Stopped | Ready)
+            || self.member.was_interrupted();
+        let (usual, so_far) = self.member.start();
+        let loading = Loading { what: self.id.to_string(), usual, so_far };
+        (starts && !self.is_stopped_by_hand).then_some(loading)
     }
 
     /// What is wrong with it, as the rest of a sentence.

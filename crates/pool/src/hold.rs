@@ -14,6 +14,7 @@ use mainstay_supervisor::graph::{Hold, HoldKind, Why};
 use mainstay_upstream::probing::Probe;
 
 use crate::pool::Pool;
+use crate::readiness::{LOADING_WAIT_MAX, wait_for_start};
 
 /// What keeps a server or service from running, or from running well.
 #[derive(Default)]
@@ -104,7 +105,7 @@ impl Holding {
 
     /// Whether something is held, and what holds it is not about to be ready.
     pub fn is_held_for_long(&self) -> bool {
-        self.held.load().as_ref().is_some_and(|held| !held.hold.why.is_loading())
+        self.held.load().as_ref().is_some_and(|held| held.hold.why.loading().is_none())
     }
 
     /// The longest wait for calls in flight.
@@ -251,7 +252,7 @@ impl Pool {
     pub(crate) async fn until_released(&self, deadline: Instant) -> Result<(), Refusal> {
         let Some(primary) = self.primary.get() else { return Ok(()) };
         let mut changed = primary.changed.subscribe();
-        let until = deadline.min(Instant::now() + self.loading_wait(Instant::now()));
+        let until = deadline.min(Instant::now() + self.hold_wait());
         loop {
             changed.borrow_and_update();
             if !self.holding.is_held() {
@@ -264,22 +265,35 @@ impl Pool {
         }
     }
 
+    /// How long a call waits for what holds the server.
+    fn hold_wait(&self) -> Duration {
+        let loading = self.holding.held().and_then(|hold| hold.why.loading());
+        loading.map_or(Duration::ZERO, |it| wait_for_start(it.usual, it.so_far))
+    }
+
     /// The refusal of a call to a server that is held.
     pub(crate) fn held_refusal(&self) -> Option<Refusal> {
         let hold = self.holding.held()?;
         let (name, brief) = (&self.spec.name, hold.why.brief());
         let refusal = match hold.kind {
+            kind if kind != HoldKind::Held
+                && let Some(loading) = hold.why.loading() =>
+            {
+                let usually = match loading.usual {
+                    Some(usual) => format!("{} usually takes {usual:.1?} to start; ", loading.what),
+                    None => format!("no start of {} was seen yet; ", loading.what),
+                };
+                let left = loading.usual.unwrap_or_default().saturating_sub(loading.so_far);
+                let say = format!("server {name} is not ready yet: {brief}");
+                Refusal::new(RefusalCode::ServerLoading, say)
+                    .retry_after(left.clamp(Duration::from_secs(1), LOADING_WAIT_MAX))
+                    .hint(format!("{usually}`mainstay graph` shows what is in the way"))
+            }
             HoldKind::Stopped => Refusal::new(
                 RefusalCode::ServerUnavailable,
                 format!("server {name} can't be used: {brief}"),
             )
             .hint(format!("`mainstay start {name}` starts it again")),
-            HoldKind::Waiting if hold.why.is_loading() => Refusal::new(
-                RefusalCode::ServerLoading,
-                format!("server {name} is not ready yet: {brief}"),
-            )
-            .retry_after(Duration::from_secs(1))
-            .hint("`mainstay graph` shows what is in the way".to_owned()),
             HoldKind::Waiting | HoldKind::Held => {
                 Refusal::new(RefusalCode::Degraded, format!("server {name} can't be used: {brief}"))
                     .hint(

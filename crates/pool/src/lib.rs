@@ -43,4 +43,5 @@ pub use observer::PoolObserver;
 pub use permit::Permit;
 pub use pool::{Parts, Pool};
 pub use readiness::{LOADING_WAIT_MAX, Wait};
+pub use start_times::StartTimes;
 pub use status::Glance;

@@ -74,18 +74,31 @@ impl Pool {
     /// the start is nearly done, and not at all if it tells that the start takes long, or the start has lasted
     /// longer than that.
     pub(crate) fn loading_wait(&self, begun: Instant) -> Duration {
-        match self.expected_in(begun) {
-            Some(left) if left > NEARLY_DONE_WAIT_MAX => Duration::ZERO,
-            Some(left) if left > Duration::ZERO => left.max(LOADING_WAIT_MAX),
-            Some(_) | None => LOADING_WAIT_MAX.saturating_sub(begun.elapsed()),
-        }
+        wait_for_start(self.start_times.usual(), begun.elapsed())
+    }
+
+    /// How long starts of the server usually take, if one was seen.
+    pub fn usual_start(&self) -> Option<Duration> {
+        self.start_times.usual()
+    }
+
+    /// Whether a long start of the primary instance was lost, and the next one comes soon.
+    pub fn was_interrupted(&self) -> bool {
+        self.primary.get().is_some_and(|primary| primary.lifecycle.lock().was_interrupted())
+    }
+
+    /// How long the present start has lasted.
+    pub fn start_lasts(&self) -> Duration {
+        self.primary
+            .get()
+            .map_or(Duration::ZERO, |primary| primary.lifecycle.lock().begun().elapsed())
     }
 
     /// The time until a start that began at `begun` should be over, with a reserve of half its usual time.
     /// `None` if no start was seen yet.
     fn expected_in(&self, begun: Instant) -> Option<Duration> {
         let usual = self.start_times.usual()?;
-        Some((usual * 3 / 2).saturating_sub(begun.elapsed()))
+        Some(with_reserve(usual).saturating_sub(begun.elapsed()))
     }
 
     /// Until when a call should wait for the instance.
@@ -286,6 +299,20 @@ impl Pool {
             .server(name)
             .hint(format!("`mainstay status {name}` shows why, with its last output"))
     }
+}
+
+/// How long a call waits for a start that has lasted `so_far` and usually takes `usual`.
+pub(crate) fn wait_for_start(usual: Option<Duration>, so_far: Duration) -> Duration {
+    match usual.map(|usual| with_reserve(usual).saturating_sub(so_far)) {
+        Some(left) if left > NEARLY_DONE_WAIT_MAX => Duration::ZERO,
+        Some(left) if left > Duration::ZERO => left.max(LOADING_WAIT_MAX),
+        Some(_) | None => LOADING_WAIT_MAX.saturating_sub(so_far),
+    }
+}
+
+/// The time within which a start should be over: half its usual time is a reserve.
+fn with_reserve(usual: Duration) -> Duration {
+    usual * 3 / 2
 }
 
 /// A duration in seconds, if it is a whole number of them.

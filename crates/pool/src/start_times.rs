@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 /// The durations of a server's latest successful starts.
 #[derive(Debug, Default)]
-pub(crate) struct StartTimes {
+pub struct StartTimes {
     /// The latest last. At most [`KEPT`].
     latest: Mutex<Vec<Duration>>,
 }
@@ -17,11 +17,12 @@ const KEPT: usize = 5;
 
 impl StartTimes {
     /// Begins with what was learned by an earlier daemon.
-    pub(crate) fn known(usual: Option<Duration>) -> Self {
+    pub fn known(usual: Option<Duration>) -> Self {
         Self { latest: Mutex::new(usual.into_iter().collect()) }
     }
 
-    pub(crate) fn note(&self, took: Duration) {
+    /// Notes a start that took this long.
+    pub fn note(&self, took: Duration) {
         let mut latest = self.latest.lock();
         if latest.len() == KEPT {
             latest.remove(0);
@@ -30,7 +31,7 @@ impl StartTimes {
     }
 
     /// How long a start usually takes: the median of the latest starts. `None` before the first.
-    pub(crate) fn usual(&self) -> Option<Duration> {
+    pub fn usual(&self) -> Option<Duration> {
         let mut sorted = self.latest.lock().clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()

@@ -30,7 +30,7 @@ use mainstay_model::settings::OnLostNeed;
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Need, NodeKind};
 
-pub use self::hold::{Hold, HoldKind, Why};
+pub use self::hold::{Hold, HoldKind, Loading, Why};
 pub use self::plan::PlanError;
 
 /// The position of a node in its graph.

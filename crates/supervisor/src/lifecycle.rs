@@ -192,6 +192,9 @@ enum Phase {
 /// not end because nobody used it.
 const READY_MIN: Duration = Duration::from_secs(1);
 
+/// A start that lasted for this long before it was lost was loading.
+const LOADS_MIN: Duration = Duration::from_secs(3);
+
 use LifecycleEvent::{Heard, Resume, Start, Stop, Stopped, Tick, Unused, Wanted};
 use RunEvent::{Exited, Finished, Fit, Lost, NotYet, Ready, Spawned, Unfit, Unserveable};
 
@@ -451,6 +454,12 @@ impl Lifecycle {
     /// When the current run, or the last one, was started.
     pub fn begun(&self) -> Instant {
         self.begun
+    }
+
+    /// Whether a start that was lost after it had lasted for a while is tried again soon: what loads for long was
+    /// interrupted, and does not fail at once.
+    pub fn was_interrupted(&self) -> bool {
+        matches!(self.phase, Phase::BackingOff { .. }) && self.begun + LOADS_MIN <= self.since
     }
 
     /// When the next [`Tick`] has an effect. `None` if only other events can change the state.

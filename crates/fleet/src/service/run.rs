@@ -157,6 +157,7 @@ impl Run {
 
     async fn ready(&self, begun: Instant) {
         let took = begun.elapsed();
+        self.service.note_start(took);
         self.service.facts.lock().been_ready = true;
         ServiceReady { service: &self.service.spec.name, took }.emit(&self.service.metrics);
         self.report(RunEvent::Ready).await;

@@ -127,6 +127,7 @@ impl Daemon {
             metrics: metrics.clone(),
             instance_ids: parts.instance_ids,
             seed: parts.seed,
+            findings: findings.clone(),
             stopped_by_hand: backend.stopped_by_hand.clone(),
             drain,
         })

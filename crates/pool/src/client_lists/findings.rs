@@ -183,15 +183,15 @@ impl ListFindings {
         !is_outdated
     }
 
-    /// How long a start of a server with this command or URL usually takes, if that is long.
-    pub(crate) fn slow_start(&self, server: &Name, target: &str) -> Option<Duration> {
+    /// How long a start of a server or service with this command or URL usually takes, if that is long.
+    pub fn slow_start(&self, server: &Name, target: &str) -> Option<Duration> {
         let found = self.found.lock();
         let known = found.starts.get(server.as_str())?;
         (known.target == digest(&[target])).then(|| Duration::from_millis(known.usual_ms))
     }
 
-    /// Keeps how long a start of the server usually takes.
-    pub(crate) fn keep_start(&self, server: &Name, target: &str, usual: Duration) {
+    /// Keeps how long a start of the server or service usually takes.
+    pub fn keep_start(&self, server: &Name, target: &str, usual: Duration) {
         let usual_ms = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX);
         let slow = (usual >= SLOW_MIN).then(|| SlowStart { target: digest(&[target]), usual_ms });
         let mut found = self.found.lock();

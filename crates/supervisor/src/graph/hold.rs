@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_model::status::InstanceState;
 
@@ -31,8 +32,19 @@ pub trait Why: Debug + Send + Sync {
     /// The same without what only the operator may know.
     fn brief(&self) -> String;
 
-    /// Whether all that is missing is starting, so that it may be ready soon.
-    fn is_loading(&self) -> bool;
+    /// What is waited for, if all that is missing is starting and so may be ready soon.
+    fn loading(&self) -> Option<Loading>;
+}
+
+/// A node that starts, and that others wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loading {
+    /// The node, such as `service:model`.
+    pub what: String,
+    /// How long its starts usually take, if one was seen.
+    pub usual: Option<Duration>,
+    /// How long the present start has lasted.
+    pub so_far: Duration,
 }
 
 // === impl HoldKind ===
