@@ -463,8 +463,15 @@ impl Fleet {
         }
     }
 
+    /// The number of a node that can be started and stopped, by its name, also written as `service:NAME`.
     fn node_by_hand(&self, name: &str) -> Result<NodeNo, UnknownNode> {
         let graph = self.graph.lock();
+        let name = match name.parse::<Need>() {
+            Ok(need) if self.number(need.name.as_str()).is_some_and(|no| *graph.id(no) == need) => {
+                &need.name.to_string()
+            }
+            _ => name,
+        };
         let is_run =
             |no: &NodeNo| matches!(graph.id(*no).kind, NodeKind::Server | NodeKind::Service);
         match self.number(name) {

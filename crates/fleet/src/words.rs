@@ -35,6 +35,10 @@ pub(crate) struct ChainLink {
     pub(crate) is_stopped_by_hand: bool,
 }
 
+/// Links of a chain between its ends that are told one by one.
+const LINKS_MAX: usize = 2;
+/// Missing needs that are told one by one.
+const NEEDS_MAX: usize = 3;
 /// The longest part of a reason of another node that is quoted, in characters.
 const QUOTED_MAX: usize = 300;
 
@@ -83,7 +87,11 @@ impl MissingNeeds {
     }
 
     fn say(&self, whole: bool) -> String {
-        let each: Vec<_> = self.chains().iter().map(|chain| chain.say(whole)).collect();
+        let chains = self.chains();
+        let mut each: Vec<_> = chains.iter().take(NEEDS_MAX).map(|it| it.say(whole)).collect();
+        if let Some(more) = chains.len().checked_sub(NEEDS_MAX).filter(|more| *more > 0) {
+            each.push(format!("{more} others that are not ready"));
+        }
         match each.as_slice() {
             // What was missing is there again, and the node is told at once.
             [] => "what it needs is ready again".to_owned(),
@@ -121,9 +129,19 @@ impl Chain {
     /// "service:db, which waits for external:disk, which is unhealthy: …"
     fn say(&self, whole: bool) -> String {
         let mut said = self.links[0].id.to_string();
-        for two in self.links.windows(2) {
-            let verb = if two[0].runs() { "runs without" } else { "waits for" };
-            said.push_str(&format!(", which {verb} {}", two[1].id));
+        let verb = |link: &ChainLink| if link.runs() { "runs without" } else { "waits for" };
+        match self.links.as_slice() {
+            [first, between @ .., last] if between.len() > LINKS_MAX => said.push_str(&format!(
+                ", which {} {} through {} others",
+                verb(first),
+                last.id,
+                between.len()
+            )),
+            links => {
+                for two in links.windows(2) {
+                    said.push_str(&format!(", which {} {}", verb(&two[0]), two[1].id));
+                }
+            }
         }
         format!("{said}, which {}", self.end().trouble(whole))
     }

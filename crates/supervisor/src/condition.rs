@@ -56,6 +56,8 @@ pub struct ServerWatch {
     troubled: BTreeMap<InstanceId, Condition>,
     told: Condition,
     since: Instant,
+    /// The trouble that was told last, and since when, until the server is ready again or was stopped.
+    trouble: Option<(Condition, Instant)>,
 }
 
 // === impl Sight ===
@@ -82,6 +84,7 @@ impl ServerWatch {
             troubled: BTreeMap::new(),
             told: Condition::Stopped,
             since: now,
+            trouble: None,
         }
     }
 
@@ -164,6 +167,17 @@ impl ServerWatch {
         }
         let from = std::mem::replace(&mut self.told, to);
         let since = std::mem::replace(&mut self.since, now);
+        let before = self.trouble;
+        self.trouble = match to {
+            Condition::Ready | Condition::Idle | Condition::Stopped => None,
+            trouble if trouble.is_trouble() => Some((trouble, now)),
+            _ => before,
+        };
+        // Trouble that ended by a wait for a need and a new start is told as ended.
+        let (from, since) = match (to, before) {
+            (Condition::Ready | Condition::Idle, Some(trouble)) if !from.is_trouble() => trouble,
+            _ => (from, since),
+        };
         Some(Shift { from, to, lasted: now.saturating_duration_since(since), because_of })
     }
 }

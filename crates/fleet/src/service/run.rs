@@ -89,7 +89,7 @@ impl Run {
         let mut facts = self.service.facts.lock();
         facts.pid = None;
         facts.last_output = process.last_words();
-        if let Some(exit) = process.exit().filter(|_| !self.stop.is_cancelled()) {
+        if let Some(exit) = process.exit().filter(|_| !self.stop.is_cancelled() && !is_hung) {
             facts.brief_reason = Some(format!("it {exit}"));
         }
         end

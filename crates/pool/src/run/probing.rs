@@ -74,7 +74,9 @@ impl Run {
                     (RunEvent::Unfit { reason }, Some(failure.brief))
                 }
                 ProbeNews::Shift(ProbeShift::Hung { failure, silences }) => {
-                    return RunEvent::Lost { reason: failed(silences, &failure.reason) };
+                    let reason = failed(silences, &failure.reason);
+                    let _ = self.hung.set(reason.clone());
+                    return RunEvent::Lost { reason };
                 }
                 ProbeNews::NotYet(_) => continue,
             };

@@ -190,6 +190,26 @@ fn happening() -> impl Strategy<Value = LifecycleEvent> {
     ]
 }
 
+/// A server that was lost waits for its need, starts anew, and is back.
+#[test]
+fn a_server_that_waited_for_a_need_is_back_after_trouble() {
+    let now = Instant::now();
+    let mut watch = ServerWatch::new(now);
+    let lifecycle = Lifecycle::new(RestartPolicy::default(), now);
+    let sight = |state| Sight { state, ..Sight::of(&lifecycle, false) };
+    let mut told = Vec::new();
+    for state in [
+        InstanceState::Ready,
+        InstanceState::BackingOff,
+        InstanceState::Waiting,
+        InstanceState::Starting,
+        InstanceState::Ready,
+    ] {
+        told.extend(watch.see_primary(now, sight(state)).map(|shift| (shift.from, shift.to)));
+    }
+    assert_eq!(told.last(), Some(&(Condition::NotReady, Condition::Ready)));
+}
+
 proptest! {
     /// What was told last is what the lifecycle shows, and a server that is ready is never told to be in
     /// trouble.
