@@ -121,7 +121,10 @@ fn dependencies(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn tests(root: &Path) -> anyhow::Result<Vec<String>> {
-    let arguments = ["nextest", "run", "--workspace", "--no-fail-fast"];
+    // One more than there are processors, because many tests wait for times to pass.
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) + 1;
+    let threads = threads.to_string();
+    let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads", &threads];
     watched::run(root, &cargo(), &arguments)
 }
 

@@ -161,7 +161,12 @@ impl Service {
 
     /// How long its starts usually take, if one was seen, and how long the present one has lasted.
     pub(crate) fn start(&self) -> (Option<Duration>, Duration) {
-        (self.start_times.usual(), self.lifecycle.lock().begun().elapsed())
+        let lifecycle = self.lifecycle.lock();
+        let so_far = match lifecycle.state() {
+            InstanceState::Starting | InstanceState::Handshaking => lifecycle.begun().elapsed(),
+            _ => Duration::ZERO,
+        };
+        (self.start_times.usual(), so_far)
     }
 
     /// Learns how long a start took.

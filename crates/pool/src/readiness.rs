@@ -49,8 +49,10 @@ impl Pool {
         }
         let mut changed = instance.changed.subscribe();
         let begun = match instance.state() {
-            InstanceState::Idle => Instant::now(),
-            _ => instance.lifecycle.lock().begun(),
+            InstanceState::Starting | InstanceState::Handshaking => {
+                instance.lifecycle.lock().begun()
+            }
+            _ => Instant::now(),
         };
         let loading_until = Instant::now() + self.loading_wait(begun);
         loop {
@@ -87,11 +89,14 @@ impl Pool {
         self.primary.get().is_some_and(|primary| primary.lifecycle.lock().was_interrupted())
     }
 
-    /// How long the present start has lasted.
+    /// How long the present start has lasted. Zero if there is none.
     pub fn start_lasts(&self) -> Duration {
-        self.primary
-            .get()
-            .map_or(Duration::ZERO, |primary| primary.lifecycle.lock().begun().elapsed())
+        let Some(primary) = self.primary.get() else { return Duration::ZERO };
+        let lifecycle = primary.lifecycle.lock();
+        match lifecycle.state() {
+            InstanceState::Starting | InstanceState::Handshaking => lifecycle.begun().elapsed(),
+            _ => Duration::ZERO,
+        }
     }
 
     /// The time until a start that began at `begun` should be over, with a reserve of half its usual time.

@@ -105,7 +105,7 @@ async fn servers_that_die_or_hang_in_the_handshake_say_why() {
     ] {
         let reason = eventually(&format!("the reason of {name}"), async || {
             let now = server(&daemon, name).await;
-            let reason = now["reason"].as_str().map(str::to_owned);
+            let reason = now["reason"].as_str().map(|it| format!("{it}\n{}", now["last_output"]));
             assert_ne!(now["state"], "ready", "{now}");
             reason.filter(|reason| says.iter().all(|part| reason.contains(part)))
         })
