@@ -207,7 +207,12 @@ impl Instance {
     /// than the decision of the lifecycle.
     pub(crate) fn visible_state(&self, decided: InstanceState) -> InstanceState {
         match decided {
-            InstanceState::Ready if self.ready_run.load().is_none() => InstanceState::Handshaking,
+            InstanceState::Ready => match &*self.ready_run.load() {
+                None => InstanceState::Handshaking,
+                // It was lost, or hangs, and its processes are being ended.
+                Some(run) if run.link.is_closed() => InstanceState::Draining,
+                Some(_) => InstanceState::Ready,
+            },
             decided => decided,
         }
     }

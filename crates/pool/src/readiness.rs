@@ -226,7 +226,12 @@ impl Pool {
         if loading && was_never_ready {
             return self.loading(begun, &because);
         }
-        let refusal = self.unavailable(&format!("it is {}{because}", state.as_str()));
+        let is = match state {
+            // Its driver has not noticed yet, or ends its processes.
+            InstanceState::Ready => "being replaced, because it was lost or no longer answers",
+            state => state.as_str(),
+        };
+        let refusal = self.unavailable(&format!("it is {is}{because}"));
         if self.needs_restart() {
             return refusal.hint(self.remedy());
         }
