@@ -1,6 +1,8 @@
 //! Remedies for failures that a process explains in its last words.
 
-use super::ports;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::ports::{self, Holder};
 
 /// What the user can do about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +65,7 @@ fn words(cause: Cause) -> String {
              (`ss -ltnp` shows who listens)"
                 .to_owned()
         }
-        Cause::PortTaken(Some(port)) => {
-            let holder = match ports::holder_of(port) {
-                Some((pid, name)) => format!("process {pid} ({name}) listens on port {port} already"),
-                None => format!("another process listens on port {port} already"),
-            };
-            format!("{holder}: let one of both use another port, or end the other (`ss -ltnp` shows who listens)")
-        }
+        Cause::PortTaken(Some(port)) => port_taken(port),
         Cause::ReadOnly => {
             "it can't write where it wants to: that is mounted read-only; give it a writable folder, or mount it \
              for writing"
@@ -88,6 +84,29 @@ fn words(cause: Cause) -> String {
     }
 }
 
+fn port_taken(port: u16) -> String {
+    let change = "let one of both use another port, or end the other";
+    match ports::holder_of(port) {
+        Holder::Process { pid, name } => {
+            format!(
+                "process {pid} ({name}) listens on port {port} already: {change} (`ss -ltnp` shows who listens)"
+            )
+        }
+        Holder::Unknown => {
+            format!(
+                "another process listens on port {port} already: {change} (`ss -ltnp` shows who listens)"
+            )
+        }
+        Holder::Connection => format!(
+            "port {port} is in use (a connection of another program has it): use another port, below 32768, which \
+             connections are not given, or wait until it is over (`ss -tanp` shows it)"
+        ),
+        Holder::Nobody => format!(
+            "port {port} was in use, and is free now; if it fails again, `ss -tanp` shows who has the port"
+        ),
+    }
+}
+
 /// The cause that the last line with a sign names.
 fn cause(last_words: &[String]) -> Option<Cause> {
     last_words.iter().rev().find_map(|line| {
@@ -101,7 +120,7 @@ fn cause(last_words: &[String]) -> Option<Cause> {
             }
             Cause::PortTaken(_) => {
                 let port = port_in(&lower)
-                    .or_else(|| last_words.iter().find_map(|line| port_in_member(line)));
+                    .or_else(|| last_words.iter().find_map(|line| port_in_other_line(line)));
                 Some(Cause::PortTaken(port))
             }
             cause => Some(*cause),
@@ -110,17 +129,40 @@ fn cause(last_words: &[String]) -> Option<Cause> {
 }
 
 /// The port in a line such as `listen tcp :8080: bind: address already in use`, `EADDRINUSE … 127.0.0.1:3000`,
-/// `('127.0.0.1', 8080)` or `port 80 is already in use`.
+/// `('127.0.0.1', 8080)` or `port 80 is already in use`. No number of a time such as `21:59:31`, or of a place in
+/// the source such as `main.go:59`.
 fn port_in(line: &str) -> Option<u16> {
-    let after_port = line.find("port ").map(|at| &line[at + "port ".len()..]);
-    let after_colon = line.match_indices(':').map(|(at, _)| &line[at + 1..]);
+    let after_port = line
+        .match_indices("port ")
+        .filter(|(at, _)| !line[..*at].ends_with(char::is_alphanumeric))
+        .map(|(at, _)| &line[at + "port ".len()..]);
+    let after_host = line
+        .match_indices(':')
+        .filter(|(at, _)| ends_with_host(&line[..*at]))
+        .map(|(at, _)| &line[at + 1..]);
     let after_comma = line.match_indices("', ").map(|(at, _)| &line[at + "', ".len()..]);
-    after_port.into_iter().chain(after_colon).chain(after_comma).find_map(leading_port)
+    after_port.chain(after_host).chain(after_comma).find_map(leading_port)
 }
 
-/// The port in a line such as `  port: 3000`, with which Node.js prints the members of an error.
-fn port_in_member(line: &str) -> Option<u16> {
-    leading_port(line.trim().strip_prefix("port:")?.trim_start())
+/// Whether a text ends with a host as it stands before a port: an address, `localhost`, the host of a URL, or
+/// nothing (`tcp :8080`).
+fn ends_with_host(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".:-_[]*".contains(c);
+    let begin = text.rfind(|c| !is_part(c)).map_or(0, |at| at + 1);
+    let word = text[begin..].trim_start_matches('[').trim_end_matches(']');
+    let is_in_url = text[..begin].ends_with("://");
+    matches!(word, "" | "*" | "localhost")
+        || is_in_url
+        || word.parse::<Ipv4Addr>().is_ok()
+        || word.parse::<Ipv6Addr>().is_ok()
+}
+
+/// The port in a line such as `  port: 3000`, with which Node.js prints the members of an error, or of PostgreSQL's
+/// hint `Is another postmaster already running on port 5432? …`.
+fn port_in_other_line(line: &str) -> Option<u16> {
+    let member = line.trim().strip_prefix("port:").map(str::trim_start);
+    let hint = line.split_once("already running on port ").map(|(_, port)| port);
+    leading_port(member.or(hint)?)
 }
 
 fn leading_port(text: &str) -> Option<u16> {
@@ -161,9 +203,35 @@ mod tests {
         ] {
             check(words, Some(Cause::PortTaken(Some(port))));
         }
+        for (words, port) in [
+            (
+                "LOG:  could not bind IPv4 address \"127.0.0.1\": Address already in use\nHINT:  Is another postmaster already running on port 5432? If not, wait",
+                5432,
+            ),
+            ("Error: bind http://node1:9200: address already in use", 9200),
+            ("bind [::1]:7700 failed: Address already in use", 7700),
+        ] {
+            check(words, Some(Cause::PortTaken(Some(port))));
+        }
         check("OSError: [Errno 98] Address already in use", Some(Cause::PortTaken(None)));
         check("Error: Address already in use (os error 98)", Some(Cause::PortTaken(None)));
         check("the name weather is already in use", None);
+    }
+
+    #[test]
+    fn a_number_of_a_time_or_of_a_place_in_the_source_is_no_port() {
+        let redis = "* Warning: Could not create server TCP listening socket 127.0.0.1:19603: bind: Address already in use";
+        for time in [
+            "3117:M 29 Nov 2026 21:59:31.482",
+            "2026-11-29T21:59:31Z",
+            "[21:59:31]",
+            "21:59",
+            "2026/11/29 21:59:31 main.go:59:",
+            "2026-11-29 21:59:31+01:00",
+        ] {
+            check(&format!("{time} {redis}"), Some(Cause::PortTaken(Some(19603))));
+            check(&format!("{time} address already in use"), Some(Cause::PortTaken(None)));
+        }
     }
 
     #[test]
@@ -191,5 +259,16 @@ mod tests {
         let said = remedy(&[line]).unwrap().words;
         let us = format!("process {} (", std::process::id());
         assert!(said.starts_with(&us) && said.contains(&format!("port {port} already")), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_port_that_a_connection_has_is_not_called_one_that_somebody_listens_on() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        let port = connection.local_addr().unwrap().port();
+        let said = remedy(&[format!("bind: address already in use 127.0.0.1:{port}")]).unwrap();
+        let expected = format!("port {port} is in use (a connection of another program has it)");
+        assert!(said.words.starts_with(&expected), "{}", said.words);
     }
 }
