@@ -92,7 +92,7 @@ pub(crate) static EXTERNAL: Section = Section {
     ],
     example: r#"[externals.weather]
 http = "https://weather.example.org/health"
-contains = '"status":"ok"'
+json = { status = "ok" }
 period = "1m"
 "#,
 };

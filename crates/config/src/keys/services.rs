@@ -22,7 +22,7 @@ needs = ["service:database"]
 [services.search]
 command = ["/usr/local/bin/search", "--port", "9200"]
 needs = ["service:tables"]
-probe = { http = "http://127.0.0.1:9200/health", contains = '"status":"ok"' }
+probe = { http = "http://127.0.0.1:9200/health", json = { status = "ok" } }
 "#,
 };
 

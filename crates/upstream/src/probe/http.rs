@@ -35,8 +35,8 @@ pub(super) struct HttpProbe {
     address: Address,
     tls: Option<TlsPeer>,
     request: Request<Empty<Bytes>>,
-    /// The URL as the operator wrote it.
-    written: String,
+    /// The URL in reasons: scheme, host and port as they are, and the path as the operator wrote it.
+    shown: String,
     expected: Expected,
 }
 
@@ -65,7 +65,7 @@ impl HttpProbe {
             address: Address::new(host, port),
             tls,
             request: request(&url).ok_or_else(no_url)?,
-            written: check.written.clone(),
+            shown: shown(&url, &check.written),
             expected: Expected::new(check),
         })
     }
@@ -104,7 +104,7 @@ impl HttpProbe {
         }
         late.is_silence(&format!(
             "{} answers HTTP {}, and its body does not end",
-            self.written,
+            self.shown,
             status.as_u16()
         ));
         let mut body =
@@ -117,7 +117,8 @@ impl HttpProbe {
             false => body
                 .until_contains(self.expected.text())
                 .await
-                .map_err(|error| self.no_body(&error))?,
+                .map_err(|error| self.no_body(&error))?
+                .map_err(|why| self.expected.with_beginning(&why, body.read())),
         };
         judged.map_err(|why| self.unfit(&why, BAD_BODY))
     }
@@ -125,7 +126,7 @@ impl HttpProbe {
     /// Explains a status with the first line of the target's own words, if these come at once.
     async fn wrong_status(&self, response: Response<Incoming>, late: &Late) -> Outcome {
         let status = response.status();
-        let mut reason = format!("{} answers HTTP {}", self.written, status.as_u16());
+        let mut reason = format!("{} answers HTTP {}", self.shown, status.as_u16());
         if let Some(expected) = self.expected.status() {
             reason.push_str(&format!(" instead of {expected}"));
         }
@@ -143,15 +144,14 @@ impl HttpProbe {
     }
 
     fn unfit(&self, why: &str, brief: &str) -> Outcome {
-        Outcome::unfit(format!("{}: {why}", self.written), brief)
+        Outcome::unfit(format!("{}: {why}", self.shown), brief)
     }
 
     fn no_body(&self, error: &body::NoBody) -> Outcome {
         match error {
-            body::NoBody::Broken(_) => Outcome::silent(
-                format!("{}: {error}", self.written),
-                "its probe got no whole answer",
-            ),
+            body::NoBody::Broken(_) => {
+                Outcome::silent(format!("{}: {error}", self.shown), "its probe got no whole answer")
+            }
             _ => self.unfit(&error.to_string(), BAD_BODY),
         }
     }
@@ -160,10 +160,10 @@ impl HttpProbe {
     fn no_answer(&self, error: &hyper::Error) -> Outcome {
         let cause = root_cause(error);
         if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-            let reason = format!("{} does not answer in HTTP: {cause}", self.written);
+            let reason = format!("{} does not answer in HTTP: {cause}", self.shown);
             return Outcome::unfit(reason, "its probe got an answer that is not HTTP");
         }
-        let reason = format!("{} closes the connection without an answer: {cause}", self.written);
+        let reason = format!("{} closes the connection without an answer: {cause}", self.shown);
         Outcome::silent(reason, "its probe got no answer")
     }
 }
@@ -198,6 +198,22 @@ fn request(url: &Url) -> Option<Request<Empty<Bytes>>> {
         headers.insert(AUTHORIZATION, basic);
     }
     Some(request)
+}
+
+/// A URL as reasons show it: where it leads, so that a wrong port is seen, and the path as it is written, in which
+/// references stay references. Never a user, a password or a query.
+fn shown(url: &Url, written: &str) -> String {
+    let authority = &url[Position::BeforeHost..Position::AfterPort];
+    let path = match written.split_once("://") {
+        Some((_, rest)) => {
+            let path = rest.find('/').map_or("", |at| &rest[at..]);
+            path.split(['?', '#']).next().unwrap_or_default()
+        }
+        // The path is a part of a reference, and may be a secret.
+        None if url.path().len() > 1 => "/…",
+        None => "",
+    };
+    format!("{}://{authority}{path}", url.scheme())
 }
 
 /// The innermost cause of an error, which says most.

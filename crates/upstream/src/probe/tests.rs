@@ -208,6 +208,24 @@ async fn t3_6_an_answer_with_500_is_no_success_and_its_words_are_told() {
 }
 
 #[tokio::test]
+async fn a_reason_has_the_port_that_a_reference_stands_for_and_no_secret() {
+    let broken = peer(Answer::AndWait(response("500 Oops", ""))).await;
+    let port = broken.port;
+    let url = |rest: &str| format!("http://127.0.0.1:{port}{rest}");
+    for (url, written, shown) in [
+        (url("/health"), "http://127.0.0.1:${PORT:-8080}/health", url("/health")),
+        (url("/k3y/up?k=k3y"), "http://127.0.0.1:8080/${KEY}/up?k=${KEY}", url("/${KEY}/up")),
+        (url("?k=k3y"), "http://127.0.0.1:8080?k=k3y", url("")),
+        (url("/k3y"), "secret:env:URL", url("/…")),
+        (format!("http://u:pw@127.0.0.1:{port}/up"), "http://${LOGIN}@127.0.0.1/up", url("/up")),
+    ] {
+        let check = HttpCheck { written: written.to_owned(), ..get(&url) };
+        let Outcome::Unfit(failure) = http(check).await else { panic!("{written}") };
+        assert_eq!(failure.reason, format!("{shown} answers HTTP 500"));
+    }
+}
+
+#[tokio::test]
 async fn an_error_whose_explanation_never_comes_was_an_answer() {
     let head = b"HTTP/1.1 503 Loading\r\nContent-Length: 10\r\n\r\n".to_vec();
     let slow = peer(Answer::AndWait(head)).await;
@@ -305,7 +323,9 @@ async fn keys_and_passwords_of_a_url_are_sent_and_never_told() {
     let mut check = get(&url);
     check.written = "${ES_URL}".to_owned();
     let failed = http(check).await;
-    unfit(&failed, "${ES_URL} answers HTTP 401: the key *** of elastic:*** is wrong");
+    let shown =
+        format!("http://127.0.0.1:{port}/… answers HTTP 401: the key *** of elastic:*** is wrong");
+    unfit(&failed, &shown);
     let request = serving.await.unwrap();
     assert!(request.starts_with("GET /_cluster/health?key=open-sesame HTTP/1.1\r\n"), "{request}");
     // elastic:s3cr3t!

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::secrets::Secrets;
+
 /// Most of a body that is looked at.
 const LOOKED_AT_BYTES: usize = 8 << 10;
 /// Longest text.
@@ -22,11 +24,7 @@ pub(crate) fn first_line(body: &[u8]) -> Option<String> {
         None => text.to_owned(),
     };
     let line = line.lines().map(printable).find(|line| !line.is_empty())?;
-    let mut short: String = line.chars().take(CHARS_MAX).collect();
-    if short.len() < line.len() {
-        short.push('…');
-    }
-    Some(short)
+    Some(cut(&line, CHARS_MAX))
 }
 
 fn explanation(json: &Value) -> Option<String> {
@@ -77,8 +75,26 @@ fn line_of_page(page: &str) -> String {
     .fold(best, |text, (entity, character)| text.replace(entity, character))
 }
 
+/// The beginning of a body as one line, without what a terminal would obey and what must not be shown. `None` for
+/// one that has nothing visible.
+pub(crate) fn beginning(body: &[u8], chars_max: usize, secrets: &Secrets) -> Option<String> {
+    let looked_at = body.get(..LOOKED_AT_BYTES).unwrap_or(body);
+    let line = printable(&String::from_utf8_lossy(looked_at));
+    // A secret is hidden before it could be cut in two.
+    (!line.is_empty()).then(|| cut(&secrets.hide(&line), chars_max))
+}
+
+/// The first characters of a text, and `…` in the place of others.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    let mut short: String = text.chars().take(chars_max).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 /// The line without what a terminal would obey, and with single spaces.
-fn printable(line: &str) -> String {
+pub(crate) fn printable(line: &str) -> String {
     let visible: String = line.chars().map(|c| if is_visible(c) { c } else { ' ' }).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }

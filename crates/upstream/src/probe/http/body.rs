@@ -44,6 +44,11 @@ impl Body {
         Ok(std::mem::take(&mut self.read))
     }
 
+    /// What has been read so far.
+    pub(super) fn read(&self) -> &[u8] {
+        &self.read
+    }
+
     /// Reads until it contains a text. The inner error says that it does not.
     pub(super) async fn until_contains(
         &mut self,

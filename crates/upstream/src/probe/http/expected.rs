@@ -4,13 +4,17 @@ use http::StatusCode;
 use mainstay_model::settings::HttpCheck;
 use serde_json::Value;
 
+use crate::remote::words;
+use crate::secrets::Secrets;
+
 /// The expected answer.
-#[derive(Debug)]
 pub(super) struct Expected {
     /// `None`: 200 to 299.
     status: Option<u16>,
     contains: Option<String>,
     members: Vec<Member>,
+    /// What reasons never show of the body.
+    secrets: Secrets,
 }
 
 /// A member of a JSON body, and the values that it may have.
@@ -23,6 +27,12 @@ struct Member {
 
 /// Longest value that is shown.
 const SHOWN_CHARS_MAX: usize = 80;
+/// Longest beginning of a body that is quoted.
+const BEGINNING_CHARS_MAX: usize = 60;
+/// Most names of members that are listed.
+const NAMES_MAX: usize = 8;
+/// Longest name that is listed.
+const NAME_CHARS_MAX: usize = 40;
 
 // === impl Expected ===
 
@@ -36,6 +46,7 @@ impl Expected {
             status: check.status,
             contains: check.contains.clone().filter(|text| !text.is_empty()),
             members: members.collect(),
+            secrets: Secrets::of_url(check.url.expose()),
         }
     }
 
@@ -66,26 +77,38 @@ impl Expected {
     /// Says what is missing or different.
     pub(super) fn check_body(&self, body: &[u8]) -> Result<(), String> {
         if memchr::memmem::find(body, self.text().as_bytes()).is_none() {
-            return Err(format!("its body does not contain {:?}", self.text()));
+            let why = format!("its body does not contain {:?}", self.text());
+            return Err(self.with_beginning(&why, body));
         }
         let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let json: Value = serde_json::from_slice(json)
-            .map_err(|error| format!("its body is not JSON: {error}"))?;
-        self.members.iter().try_for_each(|member| member.check(&json))
+        let json: Value = serde_json::from_slice(json).map_err(|error| {
+            self.with_beginning(&format!("its body is not JSON: {error}"), body)
+        })?;
+        self.members.iter().try_for_each(|member| member.check(&json, &self.secrets))
+    }
+
+    /// A reason with the beginning of the body that it is about.
+    pub(super) fn with_beginning(&self, why: &str, body: &[u8]) -> String {
+        match words::beginning(body, BEGINNING_CHARS_MAX, &self.secrets) {
+            Some(beginning) => format!("{why}; it begins with `{beginning}`"),
+            None => format!("{why}; it is empty"),
+        }
     }
 }
 
 // === impl Member ===
 
 impl Member {
-    fn check(&self, json: &Value) -> Result<(), String> {
+    fn check(&self, json: &Value, secrets: &Secrets) -> Result<(), String> {
         let path = &self.path;
-        let found =
-            find(json, path).ok_or_else(|| format!("its JSON body has no member {path:?}"))?;
+        let shown = |value: &Value| words::cut(&secrets.hide(&value.to_string()), SHOWN_CHARS_MAX);
+        let found = find(json, path).ok_or_else(|| {
+            format!("its JSON body has no member {path:?}{}", instead(json, secrets))
+        })?;
         match self.values.iter().any(|value| is_same(value, found)) {
             true => Ok(()),
             false => {
-                let values: Vec<_> = self.values.iter().map(shown).collect();
+                let values: Vec<_> = self.values.iter().map(&shown).collect();
                 let expected = values.join(" or ");
                 Err(format!("{path:?} in its JSON body is {} instead of {expected}", shown(found)))
             }
@@ -121,13 +144,23 @@ fn value_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    let mut short: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
+/// What a JSON body has instead of a member.
+fn instead(json: &Value, secrets: &Secrets) -> String {
+    let members = match json {
+        Value::Object(members) if members.is_empty() => return ": it is empty".to_owned(),
+        Value::Object(members) => members,
+        Value::Array(_) => return ": it is a list".to_owned(),
+        _ => return ": it is no object".to_owned(),
+    };
+    let name = |name: &String| {
+        format!("{:?}", words::cut(&secrets.hide(&words::printable(name)), NAME_CHARS_MAX))
+    };
+    let names: Vec<_> = members.keys().take(NAMES_MAX).map(name).collect();
+    let more = match members.len().saturating_sub(NAMES_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(", but {}{more}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -160,10 +193,18 @@ mod tests {
         check(None, ok, "\u{feff}{ \"status\" :\n \"ok\" }", None);
         let wrong = "\"status\" in its JSON body is \"error\" instead of \"ok\"";
         check(None, ok, r#"{"status":"error","hint":"status ok"}"#, Some(wrong));
-        check(None, ok, r#"{"state":"ok"}"#, Some("its JSON body has no member \"status\""));
-        check(None, ok, r#"["status","ok"]"#, Some("its JSON body has no member \"status\""));
-        check(None, ok, r#""status ok""#, Some("its JSON body has no member \"status\""));
-        let not_json = "its body is not JSON: expected value at line 1 column 1";
+        check(
+            None,
+            ok,
+            r#"{"state":"ok"}"#,
+            Some("its JSON body has no member \"status\", but \"state\""),
+        );
+        let list = "its JSON body has no member \"status\": it is a list";
+        check(None, ok, r#"["status","ok"]"#, Some(list));
+        let text = "its JSON body has no member \"status\": it is no object";
+        check(None, ok, r#""status ok""#, Some(text));
+        let not_json =
+            "its body is not JSON: expected value at line 1 column 1; it begins with `status: ok`";
         check(None, ok, "status: ok", Some(not_json));
         let null = "\"status\" in its JSON body is null instead of \"ok\"";
         check(None, ok, r#"{"status":null}"#, Some(null));
@@ -191,7 +232,8 @@ mod tests {
             check(None, &[(path, &[value])], body, None);
         }
         for path in ["checks.up", "nodes.2.up", "nodes.up", "checks.db.up.x", ""] {
-            let missing = format!("its JSON body has no member {path:?}");
+            let missing =
+                format!("its JSON body has no member {path:?}, but \"checks\", \"nodes\"");
             check(None, &[(path, &["true"])], body, Some(&missing));
         }
         let other = "\"checks.db.up\" in its JSON body is true instead of \"true\"";
@@ -202,10 +244,41 @@ mod tests {
     fn text_and_members_are_both_expected() {
         let up: &[(&str, &[&str])] = &[("up", &["true"])];
         check(Some("ready"), up, r#"{"up":true,"is":"ready"}"#, None);
-        let missing = "its body does not contain \"ready\"";
+        let missing = "its body does not contain \"ready\"; it begins with `{\"up\":true}`";
         check(Some("ready"), up, r#"{"up":true}"#, Some(missing));
         let long = format!(r#"{{"up":"{}"}}"#, "x".repeat(500));
         let said = format!("\"up\" in its JSON body is \"{}… instead of true", "x".repeat(79));
         check(None, up, &long, Some(&said));
+    }
+
+    #[test]
+    fn a_reason_has_the_beginning_of_the_body_and_the_names_of_members_within_bounds() {
+        let page = format!("<p>\u{1b}[2J not\n ready\u{202e} {}", "x".repeat(500));
+        let said = format!(
+            "its body does not contain \"ok\"; it begins with `<p> [2J not ready {}…`",
+            "x".repeat(42)
+        );
+        check(Some("ok"), &[], &page, Some(&said));
+        check(Some("ok"), &[], " \n", Some("its body does not contain \"ok\"; it is empty"));
+        let members: Vec<_> = (0..20).map(|no| format!("\"m{no:02}\":1")).collect();
+        let said = "its JSON body has no member \"up\", but \"m00\", \"m01\", \"m02\", \"m03\", \"m04\", \
+                    \"m05\", \"m06\", \"m07\" and 12 more";
+        check(None, &[("up", &["true"])], &format!("{{{}}}", members.join(",")), Some(said));
+    }
+
+    #[test]
+    fn a_secret_at_the_end_of_a_beginning_is_hidden_before_it_is_cut() {
+        let check = HttpCheck {
+            url: Redacted::new("http://127.0.0.1/?key=open-sesame".to_owned()),
+            written: String::new(),
+            status: None,
+            contains: Some("ok".to_owned()),
+            json: Vec::new(),
+        };
+        for blanks in 40..62 {
+            let body = format!("{}open-sesame", "x".repeat(blanks));
+            let said = Expected::new(&check).check_body(body.as_bytes()).unwrap_err();
+            assert!(!said.contains("op"), "{said}");
+        }
     }
 }
