@@ -15,6 +15,7 @@ use crate::problem::quoted;
 use crate::typed::{Named, Root, Table, Typed};
 
 mod addresses;
+mod elsewhere;
 mod lists;
 mod members;
 mod texts;
@@ -144,7 +145,9 @@ impl Reader<'_> {
         if !is_table {
             let message = format!("expected a table, found {}", node.type_name());
             let title = TopLevel::find(path).map(|top| top.section.title);
-            let help = title.map(|title| format!("a table begins with a line [{title}]"));
+            let help = title
+                .map(|title| format!("a table begins with a line [{title}]"))
+                .or_else(|| elsewhere::of_table(path, node));
             self.notes.error(&node.at, path, message).help(help);
         }
         is_table

@@ -47,7 +47,10 @@ pub(super) fn check(root: &Root, notes: &mut Notes) {
     let mut unknown = 0;
     for node in &mut nodes {
         for need in node.named.table.list("needs") {
-            let Some((kind, name)) = parts(&need.text) else { continue };
+            let Some((kind, name)) = parts(&need.text) else {
+                note_no_need(&known, node, need, notes);
+                continue;
+            };
             if !known.names.contains(&(kind, name)) {
                 unknown += 1;
                 note_unknown(root, &known, node, need, unknown <= SUGGESTED_MAX, notes);
@@ -75,7 +78,20 @@ fn all(root: &Root, kind: NodeKind) -> &[Named] {
 
 fn parts(need: &str) -> Option<(NodeKind, &str)> {
     let (kind, name) = need.split_once(':')?;
-    Some((NodeKind::from_word(kind)?, name))
+    let kind = NodeKind::from_word(kind)?;
+    (!name.is_empty()).then_some((kind, name))
+}
+
+/// Notes what has not the form of a need, with what was probably meant: `db` and `services:db` for `service:db`.
+fn note_no_need(known: &Known<'_>, node: &Node<'_>, need: &Placed, notes: &mut Notes) {
+    let name = need.text.rsplit_once(':').map_or(&*need.text, |(_, name)| name);
+    let help = match known.kinds.get(name) {
+        Some(kind) => format!("did you mean \"{}:{name}\"?", kind.as_str()),
+        None => "write \"server:NAME\", \"service:NAME\", \"volume:NAME\" or \"external:NAME\""
+            .to_owned(),
+    };
+    let message = format!("{} is not something to need", quoted(&need.text));
+    notes.error(&need.at, &format!("{}.needs", node.named.path), message).help(help);
 }
 
 fn note_unknown(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_model::{Network, NodeKind};
+use mainstay_model::{Name, Network, NodeKind};
 
 use super::Reader;
 use super::addresses::is_host;
@@ -30,6 +30,14 @@ impl Reader<'_> {
     /// Reads a list. Returns its valid items even when others are invalid, so that later checks can
     /// use them.
     pub(super) fn list(&mut self, item: Item, node: &Node, path: &str) -> Option<Typed> {
+        if let (Item::Need, Value::Text(need)) = (item, &node.value) {
+            let help = if is_need(need) { need } else { "service:NAME" };
+            let help = format!("write [\"{help}\"]");
+            self.notes
+                .error(&node.at, path, "expected a list of strings, found a string")
+                .help(help);
+            return None;
+        }
         let placed: Vec<_> = self.placed(node, path)?.into_iter().flatten().collect();
         let mut right = Vec::new();
         let mut seen = BTreeSet::new();
@@ -180,8 +188,8 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
                 ));
             }
         },
-        // Whether the server exists is checked when all servers are known.
-        Item::Server => (true, "", ""),
+        // Whether it exists is checked when all names are known.
+        Item::Server | Item::Need => (true, "", ""),
         Item::Word(words) => {
             let known = words.iter().map(|word| word.word);
             if known.clone().any(|word| word == text) {
@@ -191,13 +199,6 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
                 .unwrap_or_else(|| format!("allowed: {}", known.collect::<Vec<_>>().join(", ")));
             return Err((format!("{} is not known here", quoted(text)), help));
         }
-        Item::Need => (
-            text.split_once(':').is_some_and(|(kind, name)| {
-                NodeKind::from_word(kind).is_some() && !name.is_empty()
-            }),
-            "something to need",
-            "write \"server:NAME\", \"service:NAME\", \"volume:NAME\" or \"external:NAME\"",
-        ),
         Item::PagePath => {
             return page_path(text).map_err(|why| {
                 let say = format!("{} is not a path that can be passed: {why}", quoted(text));
@@ -217,6 +218,12 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
         }
     };
     if is_fit { Ok(()) } else { Err((format!("{} is not {what}", quoted(text)), help.to_owned())) }
+}
+
+fn is_need(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(kind, name)| {
+        NodeKind::from_word(kind).is_some() && Name::try_new(name).is_ok()
+    })
 }
 
 /// Why a text is no path that can be passed. Each such path has one way to be written, so that what is

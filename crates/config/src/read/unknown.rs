@@ -1,26 +1,10 @@
 //! Reports unknown keys, with the key that was probably meant.
 
-use super::Reader;
+use super::{Reader, elsewhere};
 use crate::document::{Entry, key_text};
 use crate::keys::TOP_LEVEL;
 use crate::nearest::did_you_mean;
 use crate::problem::quoted;
-
-/// Keys of clients' files, which people bring along.
-const OF_CLIENTS: [(&str, &str); 9] = [
-    ("args", "put arguments into `command`, after the program: command = [\"npx\", \"-y\", \"…\"]"),
-    ("type", FOUND_OUT),
-    ("transport", FOUND_OUT),
-    ("serverUrl", "write `url`"),
-    ("httpUrl", "write `url`"),
-    ("timeout", "write `start_timeout`; for the deadline of calls, `call_timeout` in [gateway]"),
-    ("tool_timeout_sec", "the deadline of calls is `call_timeout` in [gateway], for all servers"),
-    ("startup_timeout_sec", "write `start_timeout = \"30s\"`"),
-    ("disabled", "to disable a server, remove it from the file"),
-];
-
-const FOUND_OUT: &str =
-    "remove it: `command` or `url` decides, and the transport at a `url` is detected";
 
 impl Reader<'_> {
     pub(super) fn note_unknown<'k>(
@@ -36,7 +20,8 @@ impl Reader<'_> {
         } else {
             format!("{path}.{}", key_text(&entry.key))
         };
-        let help = of_clients(&entry.key, path)
+        let help = elsewhere::of_key(&entry.key, path)
+            .map(str::to_owned)
             .or_else(|| of_probes_of_servers(&entry.key, path))
             .or_else(|| belongs_elsewhere(&entry.key))
             .or_else(|| did_you_mean(&entry.key, known.clone()))
@@ -45,12 +30,6 @@ impl Reader<'_> {
             .error(at, &key, format!("unknown key {} {place}", quoted(&entry.key)))
             .help(help);
     }
-}
-
-fn of_clients(key: &str, path: &str) -> Option<String> {
-    let is_of_server = path.starts_with("servers.") && path.matches('.').count() == 1;
-    let (_, help) = OF_CLIENTS.iter().find(|(known, _)| is_of_server && *known == key)?;
-    Some((*help).to_owned())
 }
 
 /// A check that only some probes have.

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use mainstay_model::Redacted;
 use mainstay_model::settings::StopSignal;
 
-use super::Reader;
 use super::texts::shown_url;
+use super::{Reader, elsewhere};
 use crate::document::{Node, Value};
 use crate::keys::{Kind, Word};
 use crate::nearest::did_you_mean;
@@ -23,6 +23,11 @@ impl Reader<'_> {
             Kind::Count { min, max } => self.count(node, path, *min, *max),
             Kind::Size { min, max } => self.size(node, path, *min, *max),
             Kind::Duration { min, max } => {
+                if let Some(help) = elsewhere::of_number(kind, node) {
+                    let message = format!("expected a duration, found {}", node.type_name());
+                    self.notes.error(&node.at, path, message).help(help);
+                    return None;
+                }
                 let text = self.text(node, path, "a duration such as \"30s\"")?;
                 let hint = "write whole numbers with the units ms, s, m, h or d, as in \"30s\" or \
          \"1h30m\"";
@@ -93,7 +98,9 @@ impl Reader<'_> {
             return Some(Typed::Word(word.word));
         }
         let key = path.rsplit('.').next().unwrap_or(path);
-        let help = match (did_you_mean(&text, allowed.iter().copied()), &allowed[..]) {
+        let near = elsewhere::of_word(&text, &allowed)
+            .or_else(|| did_you_mean(&text, allowed.iter().copied()));
+        let help = match (near, &allowed[..]) {
             (_, [only]) => format!("only \"{only}\" exists in this version"),
             (Some(near), _) => format!("{near} allowed: {}", allowed.join(", ")),
             (None, _) => format!("allowed: {}", allowed.join(", ")),

@@ -1,7 +1,8 @@
 //! `mainstay check`: lists every problem of the configuration with its place.
 
 use mainstay_config::{Loaded, Place, Problem, Problems, Severity, from_system};
-use mainstay_model::settings::{Runtime, ServerSpec};
+use mainstay_model::Name;
+use mainstay_model::settings::{ProcessSpec, Runtime};
 use mainstay_upstream::process::{SpawnError, check_account};
 use serde_json::json;
 
@@ -44,17 +45,16 @@ fn check(shared: &Shared, args: &CheckArgs, out: &Output) -> Result<Exit, Failur
     }
 }
 
-/// Users and groups of servers that this machine does not have. The servers fail there, and the rest runs.
+/// Users and groups that this machine does not have. What runs as them fails there, and the rest runs.
 fn unknown_accounts(loaded: &Loaded) -> Vec<Problem> {
     let place = || match &loaded.file {
         Some(file) => Place::File { file: file.clone() },
         None => Place::Settings,
     };
-    let problem = |server: &ServerSpec| {
-        let Runtime::Process(process) = &server.runtime else { return None };
+    let problem = |kind: &str, name: &Name, process: &ProcessSpec| {
         let error = check_account(process).err()?;
         let key = if matches!(error, SpawnError::UnknownGroup { .. }) { "group" } else { "user" };
-        let key = format!("servers.{}.{key}", server.name);
+        let key = format!("{kind}.{name}.{key}");
         Some(Problem {
             severity: Severity::Warning,
             place: place(),
@@ -63,7 +63,14 @@ fn unknown_accounts(loaded: &Loaded) -> Vec<Problem> {
             help: error.hint(),
         })
     };
-    loaded.settings.servers.iter().filter_map(problem).collect()
+    let settings = &loaded.settings;
+    let servers = settings.servers.iter().filter_map(|server| match &server.runtime {
+        Runtime::Process(process) => problem("servers", &server.name, process),
+        Runtime::Remote(_) => None,
+    });
+    let services = settings.services.iter();
+    let services = services.filter_map(|it| problem("services", &it.name, &it.process));
+    servers.chain(services).collect()
 }
 
 fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
@@ -89,13 +96,19 @@ fn holds(loaded: &Loaded, args: &CheckArgs, out: &Output) {
         None => "no configuration file, so the defaults".to_owned(),
     };
     let servers = format::count(settings.servers.len(), "server");
-    let groups = format::count(settings.endpoints.len(), "group");
     let verdict = out.paint(Look::Good, "ok");
-    let told = match settings.notify.len() {
-        0 => String::new(),
-        told => format!(", {}", format::count(told, "notification")),
-    };
-    out.line(format!("{file}: {verdict}: {servers}, {groups}{told}{}", tally(&loaded.warnings)));
+    let others: String = [
+        (settings.services.len(), "service"),
+        (settings.externals.len(), "external"),
+        (settings.volumes.len(), "volume"),
+        (settings.endpoints.len(), "group"),
+        (settings.notify.len(), "notification"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, noun)| format!(", {}", format::count(count, noun)))
+    .collect();
+    out.line(format!("{file}: {verdict}: {servers}{others}{}", tally(&loaded.warnings)));
     out.next(&["mainstay up", "mainstay check --resolved"]);
 }
 

@@ -32,6 +32,9 @@ fn lines(gateway: &Gateway, addresses: &Addresses, serves: Serves) -> Vec<String
         let public = gateway.public_url().map(|public| public.url_for(&own));
         let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
         let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
+        if servers.is_empty() {
+            continue;
+        }
         lines.push(format!("  {url:<45} {}", servers.join(", ")));
     }
     lines
