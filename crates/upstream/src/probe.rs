@@ -114,9 +114,12 @@ impl Prober {
         }
     }
 
-    /// Makes one check. Takes no longer than the time limit, a moment for ending a command aside. The caller
+    /// Makes one check. Takes no longer than the time limit, a second for ending an earlier command aside. The caller
     /// makes no other check of the same target meanwhile. Dropping the future ends what it has started.
     pub async fn check(&self, run: &ProbedRun) -> Outcome {
+        if let Kind::Command(probe) = &self.kind {
+            probe.settle().await;
+        }
         let late = Late::new(self.timeout);
         let checked = tokio::time::timeout(self.timeout, self.kind.check(run, &late)).await;
         let checked = checked.unwrap_or_else(|_| Err(late.into_outcome()));

@@ -227,12 +227,13 @@ impl ProcessHost {
         server: &Name,
         instance: InstanceId,
     ) -> Result<RunningProcess, SpawnError> {
-        self.spawn_with(spec, server, instance, self.output.clone(), |_| {}).await
+        let rules = Rules { output: self.output.clone(), leftovers: StopGraces::ABANDONED };
+        self.spawn_with(spec, server, instance, rules, |_| {}).await
     }
 
     /// Starts a process that is no instance, such as a probe's command. Its output is not kept with that of
-    /// `owner`. `note` gets its [`Departure`] as soon as there is a process, so that a caller who drops the future
-    /// knows when nothing is left of it.
+    /// `owner`, and what is left of it is killed at once. `note` gets its [`Departure`] as soon as there is a
+    /// process, so that a caller who drops the future knows when nothing is left of it.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
@@ -242,7 +243,8 @@ impl ProcessHost {
         owner: &Name,
         note: impl FnOnce(Departure),
     ) -> Result<RunningProcess, SpawnError> {
-        self.spawn_with(spec, owner, NO_INSTANCE, ServerOutput::new(), note).await
+        let rules = Rules { output: ServerOutput::new(), leftovers: StopGraces::NONE };
+        self.spawn_with(spec, owner, NO_INSTANCE, rules, note).await
     }
 
     async fn spawn_with(
@@ -250,7 +252,7 @@ impl ProcessHost {
         spec: &ProcessSpec,
         server: &Name,
         instance: InstanceId,
-        output: ServerOutput,
+        rules: Rules,
         note: impl FnOnce(Departure),
     ) -> Result<RunningProcess, SpawnError> {
         // Shutdown waits for processes that are being started here.
@@ -265,12 +267,13 @@ impl ProcessHost {
             turn = self.starts.clone().acquire_owned() => turn,
             () = self.closing.cancelled() => return Err(SpawnError::Stopping),
         };
+        let leftovers = rules.leftovers;
         let life = self.runs_started.fetch_add(1, Ordering::Relaxed);
         let start = Start {
             plan: spawn::plan(spec, &self.files),
             spec: spec.clone(),
             helper: self.helper.clone(),
-            output,
+            rules,
             base: self.base.clone(),
             server: server.clone(),
             instance,
@@ -292,7 +295,7 @@ impl ProcessHost {
             () = self.closing.cancelled() => return Err(SpawnError::Stopping),
         };
         if let Err(failure) = settled {
-            process.stop(StopGraces::ABANDONED).await;
+            process.stop(leftovers).await;
             return Err(failure.into());
         }
         Ok(process)
@@ -373,12 +376,20 @@ fn prepare(state_dir: &Path) -> Result<(Folder, Vec<Swept>, StrayFinder), OpenEr
     Ok((folder, swept, strays))
 }
 
+/// How a process is treated that is an instance, or is not.
+struct Rules {
+    /// Where its standard error is kept.
+    output: ServerOutput,
+    /// For what is left when its main process has ended, or nobody wants it any more.
+    leftovers: StopGraces,
+}
+
 /// The inputs of one start of a process.
 struct Start {
     plan: exec::Plan,
     spec: ProcessSpec,
     helper: ExecCommand,
-    output: ServerOutput,
+    rules: Rules,
     base: Vec<(OsString, OsString)>,
     server: Name,
     instance: InstanceId,
@@ -431,7 +442,7 @@ impl Start {
             secrets,
             written: Written::Stderr,
         };
-        let read = stderr::keep_tail(from, stderr.clone(), writer, self.output);
+        let read = stderr::keep_tail(from, stderr.clone(), writer, self.rules.output);
         let (orders, ordered) = oneshot::channel();
         let (tell, progress) = watch::channel(Progress::default());
         let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);
@@ -447,6 +458,7 @@ impl Start {
             oom_kills: self.oom_kills,
             reader: StderrReader(tokio::spawn(read)),
             orders: ordered,
+            leftovers: self.rules.leftovers,
             progress: tell,
             closing: self.closing,
         };

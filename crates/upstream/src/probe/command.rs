@@ -30,6 +30,8 @@ const PRINTED_BYTES_MAX: usize = 4 << 10;
 /// Longest wait for the rest of what an ended command printed. It is in the pipe already; only a child that
 /// holds the pipe open makes this wait run out.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+/// Longest wait for the killed processes of the last check before a check begins. That usually takes milliseconds.
+const LEFTOVERS_MAX: Duration = Duration::from_secs(1);
 
 // === impl CommandProbe ===
 
@@ -39,16 +41,27 @@ impl CommandProbe {
         Self { spec, owner, processes: processes.clone(), last: Mutex::default() }
     }
 
+    /// Waits a moment for the processes that the last check has left. They say nothing about the target, so this
+    /// is no part of the time that a check has.
+    pub(super) async fn settle(&self) {
+        // Those that stay hang in the kernel. The check goes on to wait for them.
+        let _ = timeout(LEFTOVERS_MAX, self.last_gone()).await;
+    }
+
+    async fn last_gone(&self) {
+        let last = self.last.lock().clone();
+        if let Some(mut last) = last {
+            last.gone().await;
+        }
+    }
+
     /// Dropping the future ends the command and all that it has started.
     ///
     /// # Errors
     /// The outcome, if the command can't be started, or ends with another code than 0.
     pub(super) async fn check(&self, late: &Late) -> Result<(), Outcome> {
         late.is_silence("the command of an earlier check does not end, even after SIGKILL");
-        let last = self.last.lock().clone();
-        if let Some(mut last) = last {
-            last.gone().await;
-        }
+        self.last_gone().await;
         late.is_silence("its command could not be started in time");
         let note = |departure| *self.last.lock() = Some(departure);
         let started = self.processes.spawn_aside(&self.spec, &self.owner, note).await;
@@ -68,8 +81,8 @@ impl CommandProbe {
     }
 }
 
-/// Waits for the end of a command. Returns how it ended, and the last line that it wrote: to standard error, or
-/// else to standard output.
+/// Waits for the end of a command. Returns how it ended, and where it failed the last line that it wrote: to
+/// standard error, or else to standard output.
 async fn finish(process: &mut RunningProcess) -> (Exit, Option<String>) {
     drop(process.take_stdin());
     let mut printed = Vec::new();
@@ -80,6 +93,9 @@ async fn finish(process: &mut RunningProcess) -> (Exit, Option<String>) {
                 exit = process.wait() => exit,
                 () = keep_end(&mut stdout, &mut printed) => process.wait().await,
             };
+            if exit.is_success() {
+                return (exit, None);
+            }
             let _ = timeout(LAST_WORDS, keep_end(&mut stdout, &mut printed)).await;
             exit
         }

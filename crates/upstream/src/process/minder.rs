@@ -47,6 +47,8 @@ pub(super) struct Minder {
     pub(super) oom_kills: OomKills,
     pub(super) reader: StderrReader,
     pub(super) orders: oneshot::Receiver<StopGraces>,
+    /// For what is left when the main process ended, the handle was dropped or the host closes.
+    pub(super) leftovers: StopGraces,
     pub(super) progress: watch::Sender<Progress>,
     /// Ends every process of the host.
     pub(super) closing: CancellationToken,
@@ -71,9 +73,9 @@ pub(super) struct Looker {
 impl Minder {
     pub(super) async fn run(mut self) {
         let (graces, ended_itself) = tokio::select! {
-            _ = self.death.wait() => (StopGraces::ABANDONED, true),
-            order = &mut self.orders => (order.unwrap_or(StopGraces::ABANDONED), false),
-            () = self.closing.cancelled() => (StopGraces::ABANDONED, false),
+            _ = self.death.wait() => (self.leftovers, true),
+            order = &mut self.orders => (order.unwrap_or(self.leftovers), false),
+            () = self.closing.cancelled() => (self.leftovers, false),
         };
         let exit = tokio::select! {
             biased;

@@ -111,6 +111,26 @@ async fn a_child_that_keeps_the_output_open_delays_no_check_and_does_not_stay() 
 }
 
 #[tokio::test]
+async fn a_child_that_ignores_term_is_killed_and_is_no_failure_of_later_checks() {
+    let world = World::open().await;
+    let file = world.state.path().join("pids");
+    let script = format!(
+        "(trap '' TERM; echo x >> {0}.up; while :; do sleep 1; done) >/dev/null 2>&1 & echo $! >> {0}
+        until [ -s {0}.up ]; do sleep 0.01; done; rm {0}.up",
+        file.display()
+    );
+    let prober = prober(&world, &sh(&script), Duration::from_millis(1500));
+    for _ in 0..5 {
+        let begun = Instant::now();
+        assert_eq!(prober.check(&ProbedRun::default()).await, Outcome::Passed);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+    assert_eq!(written(&file).len(), 5);
+    until("no child is left", || !written(&file).into_iter().any(is_alive)).await;
+    world.close().await;
+}
+
+#[tokio::test]
 async fn t0_3_commands_that_ignore_their_end_never_pile_up() {
     let world = World::open().await;
     let file = world.state.path().join("pids");
