@@ -14,6 +14,14 @@ const HEAD: &str = "\
 # Secrets, in env and headers: \"secret:env:NAME\", \"secret:file:PATH\".
 ";
 
+/// A service, as short as it can be.
+const SERVICE: &str = "\
+# [services.db] A program that a server needs, which names it: needs = [\"service:db\"].
+#[services.db]
+#command = [\"redis-server\", \"--port\", \"6379\"]
+#probe = { redis = \"redis://127.0.0.1:6379\" }
+";
+
 /// A starter `mainstay.toml`. It loads without changes, as the defaults.
 pub fn template() -> String {
     let mut text = HEAD.to_owned();
@@ -30,6 +38,8 @@ pub fn template() -> String {
             top.section.keys.iter().for_each(|key| setting(&mut text, key));
         }
     }
+    text.push('\n');
+    text.push_str(SERVICE);
     let others = TOP_LEVEL.iter().filter(|top| !top.is_started_with);
     let titles: Vec<_> = others.map(|top| format!("[{}]", top.section.title)).collect();
     text.push('\n');

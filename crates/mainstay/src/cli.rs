@@ -81,7 +81,7 @@ pub(crate) enum Command {
     /// Stop servers and services after calls in flight have finished, and start them again
     #[command(after_help = examples::RESTART)]
     Restart(NodesArgs),
-    /// Show what servers wrote to standard error
+    /// Show what servers wrote to standard error, and services to standard error and standard output
     #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),
     /// Show what changed: servers that failed, crash-looped or came back, starts of the daemon
@@ -158,7 +158,8 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// Show only what this server wrote [default: every server]
+    /// Show only what this server or service wrote [default: all]
+    #[arg(value_name = "NAME")]
     pub(crate) server: Option<String>,
     /// Follow: print new lines as they are written, until the daemon ends
     #[arg(short, long)]
@@ -171,7 +172,7 @@ pub(crate) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// Show only events of this server [default: every server, and the daemon]
+    /// Show only events of this server, service or external [default: of all, and of the daemon]
     pub(crate) name: Option<String>,
     /// Follow: print new events as they happen, until the daemon ends
     #[arg(short, long)]
@@ -280,7 +281,7 @@ pub(crate) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
-    /// The server or group
+    /// The server, group, service, volume or external
     pub(crate) name: String,
     /// Print the difference, and write nothing
     #[arg(long)]

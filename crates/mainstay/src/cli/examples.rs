@@ -91,7 +91,7 @@ Examples:
   mainstay logs -f                   print new lines as they are written
   mainstay logs -f --json | jq -r .text
 
-The daemon keeps the last 1,000 lines of each server in memory, or 128 KiB of them. Its own log goes to \
+The daemon keeps the last 1,000 lines of each server and service in memory, or 128 KiB of them. Its own log goes to \
 its standard error, with these lines if it runs with -v.";
 
 pub(super) const EVENTS: &str = "\

@@ -38,9 +38,9 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("export", "client", Names::Clients),
     ("export", "endpoint", Names::ServersAndGroups),
     ("fetch", "servers", Names::Servers),
-    ("events", "name", Names::Runnable),
+    ("events", "name", Names::Nodes),
     ("logs", "server", Names::Runnable),
-    ("remove", "name", Names::ServersAndGroups),
+    ("remove", "name", Names::All),
 ];
 
 /// The arguments that are names of clients or files, by command.

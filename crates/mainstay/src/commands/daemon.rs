@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::running;
 use crate::cli::Shared;
 use crate::exit::{Exit, Failure};
 use crate::output::Waiting;
@@ -263,7 +264,37 @@ async fn no_such_server(client: &Client, name: &str) -> Failure {
     let mut names: Vec<_> = servers.chain(groups).collect();
     names.sort();
     names.dedup();
-    with_nearest(failure, name, &names)
+    unknown(failure, name, &names, &status)
+}
+
+/// Adds hints to a failure about a name that the daemon does not know: the nearest name, or all names; and whether
+/// the configuration file has changed since the daemon read it.
+pub(super) fn unknown(
+    failure: Failure,
+    word: &str,
+    names: &[String],
+    status: &DaemonStatus,
+) -> Failure {
+    let failure = with_nearest(failure, word, names);
+    match running::newer_file(status) {
+        Some(file) => failure.hint(format!(
+            "{file} was changed after the daemon had started, and the daemon reads it only then: restart the daemon"
+        )),
+        None => failure,
+    }
+}
+
+/// As [`unknown`], where the status has not been asked for.
+pub(super) async fn unknown_at(
+    client: &Client,
+    failure: Failure,
+    word: &str,
+    names: &[String],
+) -> Failure {
+    match client.status().await {
+        Ok(status) => unknown(failure, word, names, &status),
+        Err(_) => with_nearest(failure, word, names),
+    }
 }
 
 /// The tool of this name. `owner` is the server or group that was asked.

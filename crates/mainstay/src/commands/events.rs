@@ -51,14 +51,18 @@ pub(super) fn run(shared: &Shared, args: &EventsArgs, out: &Output) -> Result<Ex
                 }
                 out.is_written()
             };
-            let followed = client.follow_events(&asked, &mut print).await;
-            followed.map_err(|error| no_such(error, args))?;
+            if let Err(error) = client.follow_events(&asked, &mut print).await {
+                return Err(no_such(error, args, &client).await);
+            }
             if out.is_written() {
                 out.remark("the daemon has ended");
             }
             return Ok(Exit::Done);
         }
-        let page = all(&client, asked).await.map_err(|error| no_such(error, args))?;
+        let page = match all(&client, asked).await {
+            Ok(page) => page,
+            Err(error) => return Err(no_such(error, args, &client).await),
+        };
         if out.json {
             out.value(&page);
             return Ok(Exit::Done);
@@ -137,13 +141,14 @@ fn look(event: &EventRecord) -> Look {
     }
 }
 
-/// Says which servers there are, if there is and was none of that name.
-fn no_such(error: ClientError, args: &EventsArgs) -> Failure {
+/// Says which there are, if there is and was none of that name.
+async fn no_such(error: ClientError, args: &EventsArgs, client: &Client) -> Failure {
     if let (ClientError::Problem(problem), Some(name)) = (&error, &args.name)
         && let Some(names) = &problem.servers
     {
-        let failure = Failure::new(Exit::Failed, format!("there is no server {name:?}"));
-        return daemon::with_nearest(failure, name, names);
+        let failure =
+            Failure::new(Exit::Failed, format!("there is no server, service or external {name:?}"));
+        return daemon::unknown_at(client, failure, name, names).await;
     }
     error.into()
 }

@@ -1,8 +1,12 @@
 //! `mainstay graph`: what needs what, and who waits for whom.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_admin::ClientError;
 use mainstay_admin::api::graph::{Graph, Node};
+use mainstay_admin::api::status::DaemonStatus;
+use mainstay_model::settings::{ServiceKind, Settings};
 
 use super::trouble::{self, Part};
 use super::{daemon, running};
@@ -24,8 +28,19 @@ enum From {
     Configuration,
 }
 
+/// A graph, and what is needed to show it.
+struct Found {
+    graph: Graph,
+    from: From,
+    jobs: Jobs,
+}
+
+/// The names of the services that are jobs. They are shown as `once`, as in `mainstay status`.
+#[derive(Debug, Default)]
+struct Jobs(BTreeSet<String>);
+
 pub(super) fn run(shared: &Shared, args: &GraphArgs, out: &Output) -> Result<Exit, Failure> {
-    let (graph, from) = find(shared, out)?;
+    let Found { graph, from, jobs } = find(shared, out)?;
     if out.json {
         out.value(&graph);
     } else if args.mermaid {
@@ -33,13 +48,13 @@ pub(super) fn run(shared: &Shared, args: &GraphArgs, out: &Output) -> Result<Exi
     } else if graph.nodes.is_empty() {
         out.remark("nothing is configured");
     } else {
-        out.line(page(&graph, from, Timestamp::now(), out));
+        out.line(page(&graph, &jobs, from, Timestamp::now(), out));
     }
     Ok(Exit::Done)
 }
 
 /// The graph of the daemon; without a daemon of this configuration, that of the configuration.
-fn find(shared: &Shared, out: &Output) -> Result<(Graph, From), Failure> {
+fn find(shared: &Shared, out: &Output) -> Result<Found, Failure> {
     let client = daemon::client(shared)?;
     let waiting = out.waiting("asking the daemon");
     let asked = daemon::block_on(waiting.during(async {
@@ -53,7 +68,10 @@ fn find(shared: &Shared, out: &Output) -> Result<(Graph, From), Failure> {
             Some(file) if !running::uses(&status, file) => {
                 "the daemon was started with another file"
             }
-            _ => return Ok((graph, From::Daemon)),
+            _ => {
+                let jobs = Jobs::of_daemon(&status);
+                return Ok(Found { graph, from: From::Daemon, jobs });
+            }
         },
         Err(ClientError::NoDaemon { .. }) => "no daemon is running",
         Err(error) => return Err(error.into()),
@@ -66,11 +84,12 @@ fn find(shared: &Shared, out: &Output) -> Result<(Graph, From), Failure> {
             .map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
         out.remark(format!("{why}, so this is what {file} says"));
     }
-    Ok((planned::graph(loaded.settings)?, From::Configuration))
+    let jobs = Jobs::of_configuration(&loaded.settings);
+    Ok(Found { graph: planned::graph(loaded.settings)?, from: From::Configuration, jobs })
 }
 
 /// The layers with their nodes, and why nodes are not ready.
-fn page(graph: &Graph, from: From, now: Timestamp, out: &Output) -> String {
+fn page(graph: &Graph, jobs: &Jobs, from: From, now: Timestamp, out: &Output) -> String {
     match from {
         From::Daemon => {
             let columns = [
@@ -81,7 +100,7 @@ fn page(graph: &Graph, from: From, now: Timestamp, out: &Output) -> String {
                 Column::text("NEEDS"),
                 Column::whole(""),
             ];
-            let table = out.table(columns, &rows(graph, |node, name| live(node, name, now)));
+            let table = out.table(columns, &rows(graph, |node, name| live(node, name, jobs, now)));
             let troubles = graph.nodes.iter().filter_map(|node| Part::from(node).trouble(now));
             let troubles =
                 troubles.map(|text| format::wrap(&format!("\n{text}"), out.columns(), 4));
@@ -94,7 +113,7 @@ fn page(graph: &Graph, from: From, now: Timestamp, out: &Output) -> String {
                 Column::text("NEEDS"),
                 Column::whole(""),
             ];
-            out.table(columns, &rows(graph, planned_row))
+            out.table(columns, &rows(graph, |node, name| planned_row(node, name, jobs)))
         }
     }
 }
@@ -118,17 +137,17 @@ fn rows<const N: usize>(graph: &Graph, row: impl Fn(&Node, Cell) -> [Cell; N]) -
     rows
 }
 
-fn live(node: &Node, name: Cell, now: Timestamp) -> [Cell; 6] {
+fn live(node: &Node, name: Cell, jobs: &Jobs, now: Timestamp) -> [Cell; 6] {
     let state = Cell::from(node.state.as_str()).look(trouble::look(node.state));
     let since = match node.since.as_str() {
         "" => "-".to_owned(),
         since => format::ago(since, now),
     };
-    [name, node.kind.as_str().into(), state, since.into(), needs(node), required(node)]
+    [name, jobs.kind(node).into(), state, since.into(), needs(node), required(node)]
 }
 
-fn planned_row(node: &Node, name: Cell) -> [Cell; 4] {
-    [name, node.kind.as_str().into(), needs(node), required(node)]
+fn planned_row(node: &Node, name: Cell, jobs: &Jobs) -> [Cell; 4] {
+    [name, jobs.kind(node).into(), needs(node), required(node)]
 }
 
 /// All kinds share one namespace, so the names say enough.
@@ -139,4 +158,25 @@ fn needs(node: &Node) -> Cell {
 
 fn required(node: &Node) -> Cell {
     if node.required { "required" } else { "" }.into()
+}
+
+// === impl Jobs ===
+
+impl Jobs {
+    fn of_daemon(status: &DaemonStatus) -> Self {
+        let jobs = status.services.iter().filter(|it| it.kind == ServiceKind::Once.as_str());
+        Self(jobs.map(|it| it.name.to_string()).collect())
+    }
+
+    fn of_configuration(settings: &Settings) -> Self {
+        let jobs = settings.services.iter().filter(|it| it.kind == ServiceKind::Once);
+        Self(jobs.map(|it| it.name.to_string()).collect())
+    }
+
+    fn kind(&self, node: &Node) -> &'static str {
+        match self.0.contains(node.name.as_str()) {
+            true => ServiceKind::Once.as_str(),
+            false => node.kind.as_str(),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use mainstay_admin::api::logs::{LogLine, LogStream};
 use mainstay_admin::client::LogsAsked;
+use mainstay_admin::{Client, ClientError};
 
 use super::{daemon, since};
 use crate::cli::{LogsArgs, Shared};
@@ -23,13 +24,18 @@ pub(super) fn run(shared: &Shared, args: &LogsArgs, out: &Output) -> Result<Exit
                 }
                 out.is_written()
             };
-            client.follow_logs(&asked, &mut print).await.map_err(|error| no_such(error, args))?;
+            if let Err(error) = client.follow_logs(&asked, &mut print).await {
+                return Err(no_such(error, args, &client).await);
+            }
             if out.is_written() {
                 out.remark("the daemon has ended");
             }
             return Ok(Exit::Done);
         }
-        let page = client.logs(&asked).await.map_err(|error| no_such(error, args))?;
+        let page = match client.logs(&asked).await {
+            Ok(page) => page,
+            Err(error) => return Err(no_such(error, args, &client).await),
+        };
         if out.json {
             out.value(&page);
             return Ok(Exit::Done);
@@ -59,13 +65,13 @@ fn shown(line: &LogLine, out: &Output) -> String {
     format!("{}  {}", out.paint(Look::Faint, &begin), format::harmless(&line.text))
 }
 
-/// Says which servers there are, if there is none of that name.
-fn no_such(error: mainstay_admin::ClientError, args: &LogsArgs) -> Failure {
-    if let (mainstay_admin::ClientError::Problem(problem), Some(name)) = (&error, &args.server)
+/// Says which there are, if there is none of that name.
+async fn no_such(error: ClientError, args: &LogsArgs, client: &Client) -> Failure {
+    if let (ClientError::Problem(problem), Some(name)) = (&error, &args.server)
         && let Some(names) = &problem.servers
     {
-        let failure = Failure::new(Exit::Failed, format!("there is no server {name:?}"));
-        return daemon::with_nearest(failure, name, names);
+        let failure = Failure::new(Exit::Failed, format!("there is no server or service {name:?}"));
+        return daemon::unknown_at(client, failure, name, names).await;
     }
     error.into()
 }

@@ -111,7 +111,7 @@ fn check_names(status: &DaemonStatus, names: &[String]) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Failed, message));
         }
         let failure = Failure::new(Exit::Failed, format!("there is no server or service {name:?}"));
-        return Err(daemon::with_nearest(failure, name, &known));
+        return Err(daemon::unknown(failure, name, &known, status));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mainstay_admin::api::status::DaemonStatus;
 
@@ -30,6 +30,24 @@ pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
         let used = Path::new(used);
         used == file || real(used).is_some_and(|used| real(file) == Some(used))
     })
+}
+
+/// The configuration file of a daemon, if it was changed after the daemon had started.
+pub(super) fn newer_file(status: &DaemonStatus) -> Option<&str> {
+    let file = status.config_file.as_deref()?;
+    let changed = Path::new(file).metadata().and_then(|file| file.modified()).ok()?;
+    let started = SystemTime::now().checked_sub(Duration::from_millis(status.uptime_ms))?;
+    (changed > started).then_some(file)
+}
+
+/// Says that the daemon runs with an older state of its file, if that is so.
+pub(super) fn note_newer_file(status: &DaemonStatus, shared: &Shared) -> Option<String> {
+    let file = newer_file(status)?;
+    let restart = restart(shared);
+    Some(format!(
+        "note: {file} was changed after the daemon had started, and the daemon reads it only then; \
+         restart it: {restart}"
+    ))
 }
 
 /// The command that makes a running daemon take its configuration file again.

@@ -13,8 +13,8 @@ use mainstay_model::NodeKind;
 use mainstay_model::status::Health;
 use serde::Serialize;
 
-use super::daemon;
 use super::trouble::Part;
+use super::{daemon, running};
 use crate::cli::{Shared, StatusArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::table::Column;
@@ -60,6 +60,9 @@ pub(super) fn run(shared: &Shared, args: &StatusArgs, out: &Output) -> Result<Ex
         out.value(&seen.status);
     } else {
         out.line(page(&seen, Timestamp::now(), out));
+        if let Some(note) = running::note_newer_file(&seen.status, shared) {
+            out.remark(format!("\n{note}"));
+        }
         suggest(&seen.status, out);
     }
     Ok(Exit::Done)
@@ -86,7 +89,7 @@ fn one(seen: &Seen, name: &str, out: &Output) -> Result<(), Failure> {
         let mut names: Vec<_> = parts.chain(groups).chain(nodes).collect();
         names.sort();
         names.dedup();
-        return Err(daemon::with_nearest(failure, name, &names));
+        return Err(daemon::unknown(failure, name, &names, status));
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use mainstay_admin::api::commands::UpPrinted;
 use mainstay_admin::api::status::DaemonStatus;
@@ -115,7 +115,7 @@ fn take_over(
     out: &Output,
 ) -> Result<u32, Failure> {
     check_same(status, loaded, args, shared)?;
-    say_it_runs(status, loaded, shared, out);
+    say_it_runs(status, shared, out);
     Ok(status.pid)
 }
 
@@ -160,21 +160,12 @@ fn listens_at(status: &DaemonStatus, wanted: &str) -> bool {
 }
 
 /// Says that the daemon runs already, and whether it runs with an older state of its file.
-fn say_it_runs(status: &DaemonStatus, loaded: &Loaded, shared: &Shared, out: &Output) {
+fn say_it_runs(status: &DaemonStatus, shared: &Shared, out: &Output) {
     if out.json {
         return;
     }
     out.done(&format!("the daemon runs already, as process {}", status.pid));
-    let started = SystemTime::now().checked_sub(Duration::from_millis(status.uptime_ms));
-    let is_newer = |file: &PathBuf| {
-        let changed = file.metadata().and_then(|file| file.modified()).ok();
-        changed.zip(started).is_some_and(|(changed, started)| changed > started)
-    };
-    if let Some(file) = loaded.file.as_ref().filter(|file| is_newer(file)) {
-        let (file, restart) = (file.display(), running::restart(shared));
-        out.remark(format!(
-            "note: {file} was changed after the daemon had started, and the daemon reads it only then; \
-             restart it: {restart}"
-        ));
+    if let Some(note) = running::note_newer_file(status, shared) {
+        out.remark(note);
     }
 }

@@ -9,7 +9,7 @@ use mainstay_admin::api::services::Service;
 use mainstay_fleet::{BlockerView, Fleet, NodeView, ProbeView, Seen};
 use mainstay_gateway::Clock;
 use mainstay_model::NodeKind;
-use mainstay_model::settings::{Runtime, ServiceKind};
+use mainstay_model::settings::Runtime;
 use mainstay_supervisor::probe::Outcome;
 
 use super::target;
@@ -67,10 +67,7 @@ impl Nodes<'_> {
         let (needs, blockers, stopped_by_hand, probe) = node
             .map(|node| (node.needs, node.blockers, node.is_stopped_by_hand, node.probe))
             .unwrap_or_default();
-        let kind = match status.kind {
-            ServiceKind::Service => "service",
-            ServiceKind::Once => "once",
-        };
+        let kind = status.kind.as_str();
         let target = match self.view {
             View::Operator => service.spec.process.command.join(" "),
             View::Open => target::shown(&Runtime::Process(service.spec.process.clone())),

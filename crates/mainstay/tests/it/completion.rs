@@ -122,9 +122,14 @@ async fn a_tool_whose_name_a_shell_would_run_or_take_for_a_flag_is_not_offered()
 fn without_a_daemon_the_configuration_is_asked_and_nothing_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let text = "[servers.weather]\ncommand = [\"/bin/true\"]\n[servers.files]\nurl = \"http://127.0.0.1:1/mcp\"\n";
+    let text = "[servers.weather]\ncommand = [\"/bin/true\"]\n[servers.files]\nurl = \"http://127.0.0.1:1/mcp\"\n\
+                [services.db]\ncommand = [\"/bin/true\"]\n[externals.api]\ntcp = \"127.0.0.1:1\"\n\
+                [endpoints.both]\nservers = [\"weather\", \"files\"]\n";
     std::fs::write(folder.join("mainstay.toml"), text).unwrap();
-    offers(folder, "mainstay call ", &["files", "weather"]);
+    offers(folder, "mainstay call ", &["both", "files", "weather"]);
+    offers(folder, "mainstay remove ", &["api", "both", "db", "files", "weather"]);
+    offers(folder, "mainstay events ", &["api", "db", "files", "weather"]);
+    offers(folder, "mainstay stop db ", &["files", "weather"]);
     offers(folder, "mainstay call weather ", &[]);
     std::fs::write(folder.join("mainstay.toml"), "[[[").unwrap();
     offers(folder, "mainstay status ", &[]);

@@ -102,6 +102,50 @@ fn a_daemon_in_the_background_has_left_the_terminal_and_logs_into_its_file() {
 }
 
 #[test]
+fn services_alone_are_counted_and_no_address_for_servers_is_printed() {
+    let home = Home::new(
+        "[services.db]\ncommand = [\"sleep\", \"1000\"]\n[services.cache]\ncommand = [\"sleep\", \"1000\"]\n\
+         user = \"nobody-of-this-name\"\n[externals.api]\ntcp = \"127.0.0.1:1\"\n",
+    );
+    let checked = home.run(&["check"]).exits(0);
+    assert!(
+        checked.out.contains("ok: 0 servers, 2 services, 1 external, 1 warning"),
+        "{}",
+        checked.out
+    );
+    assert!(checked.out.contains("warning: services.cache.user: "), "{}", checked.out);
+    let said = home.run(&["up", "--detach"]).exits(0);
+    assert!(!said.out.contains("/mcp"), "{}", said.out);
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_not_waited_for_and_a_newer_file_is_told() {
+    let home = Home::new(
+        "[services.db]\ncommand = [\"sleep\", \"1000\"]\n[services.cache]\ncommand = [\"sleep\", \"1000\"]\n",
+    );
+    home.run(&["up", "--wait"]).exits(0).says("all 2 servers and services are ready");
+    let status = home.run(&["status"]).exits(0);
+    assert!(!status.err.contains("was changed"), "{}", status.err);
+    home.run(&["stop", "cache"]).exits(0);
+    home.run(&["up", "--wait"])
+        .exits(0)
+        .says("the other one is ready; not waited for: cache (stopped)");
+    let text = std::fs::read_to_string(home.path().join("mainstay.toml")).unwrap();
+    home.write(&format!("{text}[services.new]\ncommand = [\"sleep\", \"1000\"]\n"));
+    let changed = "was changed after the daemon had started";
+    home.run(&["status"]).exits(0).complains(changed);
+    for line in [
+        &["status", "new"][..],
+        &["start", "new"],
+        &["logs", "new"],
+        &["events", "new"],
+        &["tools", "new"],
+    ] {
+        home.run(line).exits(1).complains(changed);
+    }
+}
+
+#[test]
 fn why_a_daemon_does_not_start_is_told_with_its_exit_code() {
     let home = Home::new("[servers.clock]\ncommand = 7\n");
     let said = home.run(&["up", "--detach"]).exits(2);

@@ -98,6 +98,18 @@ pub enum StopSignal {
     Kill,
 }
 
+// === impl ServiceKind ===
+
+impl ServiceKind {
+    /// As configurations and answers have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Once => "once",
+        }
+    }
+}
+
 // === impl StopSignal ===
 
 impl StopSignal {

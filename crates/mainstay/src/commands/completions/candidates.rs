@@ -28,6 +28,8 @@ pub(super) enum Names {
     ServersAndGroups,
     /// Servers and services.
     Runnable,
+    /// Servers, services, volumes and externals.
+    Nodes,
     /// Servers, services, groups, volumes and externals.
     All,
     /// The tools of the server on the line.
@@ -55,8 +57,13 @@ impl Names {
 
     fn all(self, typed: &Typed) -> Vec<CompletionCandidate> {
         match self {
-            Self::Servers | Self::ServersAndGroups | Self::Runnable | Self::All => {
-                self.configured_or_running(typed)
+            Self::Servers | Self::ServersAndGroups | Self::Runnable | Self::Nodes | Self::All => {
+                let mut names = self.configured_or_running(typed);
+                // One that is on the line is not named again.
+                names.retain(|name| {
+                    typed.words.iter().skip(1).all(|word| name.get_value() != word.as_str())
+                });
+                names
             }
             Self::Tools => tools(typed).iter().map(tool).collect(),
             Self::Arguments => arguments(typed),
@@ -79,6 +86,7 @@ impl Names {
         match self {
             Self::ServersAndGroups => servers.into_iter().chain(groups).collect(),
             Self::Runnable => servers.into_iter().chain(services).collect(),
+            Self::Nodes => servers.into_iter().chain(services).chain(watched).collect(),
             Self::All => servers.into_iter().chain(services).chain(groups).chain(watched).collect(),
             Self::Servers | Self::Tools | Self::Arguments | Self::Clients => servers,
         }

@@ -3,7 +3,7 @@ use mainstay_model::Name;
 use mainstay_model::settings::{GatewaySettings, ProcessSpec, Runtime, ServerSpec, Settings};
 use serde_json::json;
 
-use super::{From, mermaid, page, planned};
+use super::{From, Jobs, mermaid, page, planned};
 use crate::output::Output;
 
 fn graph() -> Graph {
@@ -58,9 +58,23 @@ executor, waiting: service:db is crash-looping for 1 min: exited with code 1
 
 reasoning, waiting: server:executor is waiting for 1 min, because service:db is
     crash-looping: exited with code 1";
-    let page = page(&graph(), From::Daemon, now, &Output::plain(Some(80)));
+    let page = page(&graph(), &Jobs::default(), From::Daemon, now, &Output::plain(Some(80)));
     assert_eq!(page, expected);
     assert!(page.lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn a_job_is_called_once_as_in_the_status() {
+    let jobs = Jobs(["db".to_owned()].into());
+    let now = "2026-01-01T00:02:00Z".parse().unwrap();
+    for from in [From::Daemon, From::Configuration] {
+        let page = page(&graph(), &jobs, from, now, &Output::plain(Some(80)));
+        let kind = |name: &str| {
+            let row = page.lines().find(|line| line.contains(&format!("─ {name} "))).unwrap();
+            row.split_whitespace().nth(2).unwrap().to_owned()
+        };
+        assert_eq!([kind("db"), kind("cache")], ["once", "service"], "{page}");
+    }
 }
 
 #[test]
@@ -106,6 +120,7 @@ fn a_configuration_is_planned_in_layers() {
     assert_eq!(layers, [("a", 0), ("b", 1), ("c", 2)]);
     let page = page(
         &graph,
+        &Jobs::default(),
         From::Configuration,
         "2026-01-01T00:02:00Z".parse().unwrap(),
         &Output::plain(None),

@@ -166,14 +166,20 @@ impl<'a> Readiness<'a> {
         if out.json {
             return;
         }
-        out.done(&match self.all {
-            0 => "there is nothing to wait for".to_owned(),
-            1 => "the only server or service is ready".to_owned(),
-            all => format!("all {all} servers and services are ready"),
-        });
+        out.done(&self.done());
+    }
+
+    /// `the other 3 are ready; not waited for: db (stopped)`.
+    pub(super) fn done(&self) -> String {
         let names: Vec<_> = self.by_hand.iter().map(Part::brief).collect();
-        if !names.is_empty() {
-            out.remark(format!("not waited for, because of a stop by hand: {}", names.join(", ")));
+        let names = names.join(", ");
+        match (self.all, &*names) {
+            (0, "") => "there is nothing to wait for".to_owned(),
+            (1, "") => "the only server or service is ready".to_owned(),
+            (all, "") => format!("all {all} servers and services are ready"),
+            (0, names) => format!("there is nothing to wait for: {names}"),
+            (1, names) => format!("the other one is ready; not waited for: {names}"),
+            (all, names) => format!("the other {all} are ready; not waited for: {names}"),
         }
     }
 
