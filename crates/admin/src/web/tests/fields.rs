@@ -123,7 +123,7 @@ const SERVER: &str = "calls instances kind last_output memory_bytes missing miss
      retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
 const SERVICE: &str = "been_ready kind last_output memory_bytes name needs pid probe reason required \
      restarts retry_in_ms since state stopped_by_hand target waiting_for";
-const BLOCKER: &str = "cause cause.need cause.reason cause.state need reason since state";
+const BLOCKER: &str = "cause cause.need cause.reason cause.state cause.stopped_by_hand need reason since state stopped_by_hand";
 const PROBE: &str = "at detail failures kind outcome";
 const NODE: &str = "kind layer name needs pid probe reason required retry_in_ms since state \
      stopped_by_hand waiting_for";
