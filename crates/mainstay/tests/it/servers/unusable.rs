@@ -181,7 +181,9 @@ async fn a_handshake_that_times_out_names_what_could_not_be_used() {
     ] {
         eventually(&format!("the reason of {name}"), async || {
             let now: Value = server(&daemon, name).await;
-            let reason = now["reason"].as_str()?.to_owned();
+            let output = now["last_output"].as_array().into_iter().flatten();
+            let output: Vec<_> = output.filter_map(Value::as_str).collect();
+            let reason = format!("{}\n{}", now["reason"].as_str()?, output.join("\n"));
             says.iter().all(|part| reason.contains(part)).then_some(())
         })
         .await;
