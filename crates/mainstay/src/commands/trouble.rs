@@ -210,7 +210,9 @@ mod tests {
             (
                 "failed",
                 json!({ "reason": "no such\nfile\u{1b}", "retry_in_ms": 5000 }),
-                Some("search, failed: no such\n    file\\u{1b}\n    next attempt in 5 s"),
+                Some(
+                    "search, failed: no such\n    file\\u{1b}\n    next attempt in 5 s\n    `mainstay start search` tries at once",
+                ),
             ),
             (
                 "stopped",

@@ -53,6 +53,7 @@ layer 2
 
 db, crash-looping: exited with code 1
     next attempt in 4 min 12 s
+    `mainstay start db` tries at once
 
 executor, waiting: service:db is crash-looping for 1 min: exited with code 1
 

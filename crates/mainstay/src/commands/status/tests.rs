@@ -81,6 +81,7 @@ new     ready          2 min  2026-07-28              2      0         1
 files, crash-looping: exited with 1
     no such database\\u{1b}[2J
     next attempt in 4 min 12 s
+    `mainstay start files` tries at once
 
 new is ready, and speaks it only
 /mcp/both is time, files
