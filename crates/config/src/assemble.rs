@@ -164,6 +164,7 @@ pub(super) fn process(table: &Table) -> Option<ProcessSpec> {
         command,
         env: variables,
         masked,
+        command_secrets: command_secrets(table),
         cwd: table.path("cwd").map(ToOwned::to_owned),
         user: table.text("user").map(ToOwned::to_owned),
         group: table.text("group").map(ToOwned::to_owned),
@@ -278,6 +279,7 @@ fn target(table: &Table, env: &BTreeMap<String, String>) -> Option<NotifyTarget>
         command,
         env: variables,
         masked,
+        command_secrets: command_secrets(table),
         cwd: None,
         user: None,
         group: None,
@@ -300,6 +302,10 @@ pub(crate) fn public_url(text: &str) -> Result<PublicUrl, InvalidPublicUrl> {
         Ok(url) => PublicUrl::try_new(url.as_str()),
         Err(_) => PublicUrl::try_new(text),
     }
+}
+
+fn command_secrets(table: &Table) -> Vec<Redacted<String>> {
+    table.list("command").iter().flat_map(|word| word.secrets.clone()).collect()
 }
 
 fn texts(table: &Table, key: &str) -> Vec<String> {

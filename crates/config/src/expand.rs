@@ -27,6 +27,15 @@ pub(crate) enum SecretRef<'a> {
 ///
 /// An empty variable takes its default, too. The result is not expanded again.
 pub(crate) fn expand(text: &str, env: &BTreeMap<String, String>) -> Result<String, ExpandError> {
+    expand_each(text, env, |_, _| {})
+}
+
+/// As [`expand`]. `found` gets the name of each variable and what stands in its place.
+pub(crate) fn expand_each(
+    text: &str,
+    env: &BTreeMap<String, String>,
+    mut found: impl FnMut(&str, &str),
+) -> Result<String, ExpandError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
@@ -37,7 +46,9 @@ pub(crate) fn expand(text: &str, env: &BTreeMap<String, String>) -> Result<Strin
             rest = after;
         } else if let Some(inside) = rest.strip_prefix('{') {
             let (reference, after) = inside.split_once('}').ok_or(ExpandError::Unclosed)?;
-            out.push_str(look_up(reference, env)?);
+            let value = look_up(reference, env)?;
+            found(reference.split(":-").next().unwrap_or(reference), value);
+            out.push_str(value);
             rest = after;
         } else {
             out.push('$');

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::document::{At, Node, key_text, toml_text};
 use crate::source::Source;
-use crate::typed::Typed;
+use crate::typed::{Placed, Typed};
 use crate::units::format_duration;
 use crate::url_keys;
 
@@ -104,7 +104,7 @@ impl Written {
             Typed::Text(text) => text.clone().into(),
             Typed::KeyedUrl { written, .. } => url_keys::masked(written).into(),
             Typed::Path(path) => path.to_string_lossy().into(),
-            Typed::List(items) => items.iter().map(|item| item.text.clone()).collect(),
+            Typed::List(items) => items.iter().map(Placed::shown).collect(),
             Typed::Count(count) => match node.value {
                 crate::document::Value::Text(_) => crate::units::format_size(*count).into(),
                 _ => (*count).into(),

@@ -55,7 +55,8 @@ nearest known one.
 
 Secrets and all values of `env` and `headers` are never shown, neither in problems, logs and status nor by `--resolved`.
 Where a server itself prints one, its output is shown and logged with `***` in the place of `secret:` references and of
-values whose names say that they are secret, such as `API_KEY`. Keys in a `url` are masked by `--resolved`, too.
+values whose names say that they are secret, such as `API_KEY`. So is a `command` with such a `${NAME}` in it; other users of
+the machine may still see it in the list of processes, so prefer `env`. Keys in a `url` are masked by `--resolved`, too.
 "#;
 
 /// The reference page in Markdown.

@@ -84,6 +84,17 @@ pub(crate) enum Typed {
 pub(crate) struct Placed {
     pub(crate) text: String,
     pub(crate) at: At,
+    /// Secret values that stand in the text, because it refers to their variables.
+    pub(crate) secrets: Vec<Redacted<String>>,
+}
+
+// === impl Placed ===
+
+impl Placed {
+    /// The text with `***` in place of its secrets.
+    pub(crate) fn shown(&self) -> String {
+        mainstay_model::settings::without_secrets(&self.text, &self.secrets)
+    }
 }
 
 // === impl Table ===

@@ -78,7 +78,7 @@ impl Service {
     pub(crate) fn new(spec: ServiceSpec, id: InstanceId, shared: &Shared<'_>) -> Self {
         let Shared { host, metrics, findings, seed } = shared;
         let seed = seed.wrapping_add(id.0);
-        let target = spec.process.command.join(" ");
+        let target = spec.process.shown_command();
         let policy = RestartPolicy {
             start: spec.start_deadline,
             jitter: Jitter::seeded(seed),
@@ -173,7 +173,7 @@ impl Service {
     pub(crate) fn note_start(&self, took: Duration) {
         self.start_times.note(took);
         if let Some(usual) = self.start_times.usual() {
-            let target = self.spec.process.command.join(" ");
+            let target = self.spec.process.shown_command();
             self.findings.keep_start(&self.spec.name, &target, usual);
         }
     }

@@ -175,6 +175,13 @@ pub enum Lack {
     Variable(String),
     /// A file with a secret that can't be read.
     Secret { file: PathBuf, error: String },
+    /// A value that is there, and can't be used.
+    Value {
+        /// What refers to it, such as `secret:env:NAME`.
+        reference: String,
+        /// Why, as the rest of a sentence. Without the value.
+        fault: String,
+    },
 }
 
 /// How instances of a server are started.
@@ -194,6 +201,10 @@ pub struct ProcessSpec {
     /// The variables of `env` whose values are masked in output of the server that is kept.
     #[serde(skip)]
     pub masked: BTreeSet<String>,
+    /// Secret values that stand in `command`, because it refers to their variables. They are masked wherever the
+    /// command is shown, and in output that is kept.
+    #[serde(skip)]
+    pub command_secrets: Vec<Redacted<String>>,
     pub cwd: Option<PathBuf>,
     /// The user to run as, by name or id. `None` runs as the daemon's user.
     pub user: Option<String>,
@@ -362,6 +373,27 @@ impl Default for GatewaySettings {
             limits: Limits::default(),
         }
     }
+}
+
+// === impl ProcessSpec ===
+
+impl ProcessSpec {
+    /// The command in one line, with `***` in place of the secrets in it.
+    pub fn shown_command(&self) -> String {
+        without_secrets(&self.command.join(" "), &self.command_secrets)
+    }
+}
+
+/// Shorter secrets are not masked: they are words that may stand anywhere.
+const SECRET_BYTES_MIN: usize = 4;
+
+/// The text with `***` in place of each secret.
+pub fn without_secrets(text: &str, secrets: &[Redacted<String>]) -> String {
+    let mut secrets: Vec<_> = secrets.iter().map(Redacted::expose).collect();
+    // Longer ones first, which may contain others.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let long = secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+    long.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
 }
 
 // === impl RemoteSpec ===

@@ -287,7 +287,7 @@ impl Pool {
         for lack in &self.spec.lacks {
             match lack {
                 Lack::Variable(name) if !variables.contains(&&**name) => variables.push(name),
-                Lack::Variable(_) | Lack::Secret { .. } => {}
+                Lack::Variable(_) | Lack::Secret { .. } | Lack::Value { .. } => {}
             }
         }
         let restart = "`mainstay stop && mainstay up`";

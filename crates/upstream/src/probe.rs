@@ -88,7 +88,7 @@ impl Prober {
 
     fn of_kind(spec: &ProbeSpec, kind: Result<Kind, String>) -> Self {
         let secrets = match &spec.check {
-            ProbeCheck::Http(check) => Secrets::of_url(check.url.expose()),
+            ProbeCheck::Http(check) => Secrets::of_url(check.url.expose(), &check.written),
             ProbeCheck::Redis(url) => Secrets::of_login(url.expose()),
             ProbeCheck::Postgres(check) => Secrets::of_login(check.url.expose()),
             ProbeCheck::Command(process) => Secrets::of_process(process),

@@ -15,6 +15,8 @@ const SECRET_BYTES_MIN: usize = 4;
 const SECRET_LINE_BYTES_MIN: usize = 16;
 /// A part of a path this long may be a key; a shorter one says where a server is.
 const PATH_PART_BYTES_MIN: usize = 16;
+/// The same in a URL that is secret as a whole.
+const SECRET_PATH_PART_BYTES_MIN: usize = 6;
 
 impl Secrets {
     /// The values of headers and of the query, long parts of the path, and the credentials of a
@@ -26,7 +28,7 @@ impl Secrets {
             // "Bearer TOKEN"
             all.extend(value.expose().split_whitespace().skip(1).map(str::to_owned));
         }
-        all.extend(in_url(url));
+        all.extend(in_url(url, is_secret(&spec.written)));
         if let Some(credentials) = spec.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref())
         {
             all.push(credentials.expose().clone());
@@ -36,8 +38,10 @@ impl Secrets {
     }
 
     /// The password and the values of the query, long parts of the path. Nothing of a text that is no URL.
-    pub(crate) fn of_url(url: &str) -> Self {
-        Self::new(Url::parse(url).map(|url| in_url(&url)).unwrap_or_default())
+    /// `written` is the URL before references were replaced.
+    pub(crate) fn of_url(url: &str, written: &str) -> Self {
+        let all = Url::parse(url).map(|url| in_url(&url, is_secret(written)));
+        Self::new(all.unwrap_or_default())
     }
 
     /// The password of a URL of a database.
@@ -49,9 +53,10 @@ impl Secrets {
         Self::new(all)
     }
 
-    /// The values of the masked variables, and each line of one that has several.
+    /// The values of the masked variables, each line of one that has several, and the secrets in the command.
     pub(crate) fn of_process(spec: &ProcessSpec) -> Self {
-        let mut all = Vec::new();
+        let in_command = spec.command_secrets.iter().map(|secret| secret.expose().clone());
+        let mut all: Vec<_> = in_command.collect();
         for (name, value) in &spec.env {
             if spec.masked.contains(name) {
                 let lines = value.expose().lines().map(str::trim);
@@ -84,14 +89,23 @@ impl Secrets {
     }
 }
 
+/// Whether a URL is written as one reference, so that nothing of it is known to be open.
+fn is_secret(written: &str) -> bool {
+    !written.contains("://")
+}
+
 /// What may be a key in a URL, as it is written and as it is meant.
-fn in_url(url: &Url) -> Vec<String> {
+fn in_url(url: &Url, is_secret: bool) -> Vec<String> {
     let mut all: Vec<String> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
     let query = url.query().unwrap_or_default();
     all.push(query.to_owned());
     all.extend(query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
-    let parts = url.path().split('/').filter(|part| part.len() >= PATH_PART_BYTES_MIN);
-    all.extend(parts.map(str::to_owned));
+    let part_min = match is_secret {
+        true => SECRET_PATH_PART_BYTES_MIN,
+        false => PATH_PART_BYTES_MIN,
+    };
+    let parts = url.path().split('/').filter(|part| part.len() >= part_min);
+    all.extend(parts.flat_map(|part| [part.to_owned(), decoded(part)]));
     all.extend(password_in(url));
     all
 }
@@ -173,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_password_of_a_url_is_hidden_as_it_is_written_and_as_it_is_meant() {
-        let secrets = Secrets::of_url("postgres://app:p%40ss%2Fw%C3%B6rt@db/main?sslmode=require");
+        let secrets =
+            Secrets::of_url("postgres://app:p%40ss%2Fw%C3%B6rt@db/main?sslmode=require", "://");
         let login =
             Secrets::of_login("redis://:p%40ss%2Fw%C3%B6rt@cache/0?password=another&ssl=required");
         for told in ["no p%40ss%2Fw%C3%B6rt here", "no p@ss/wört here"] {
@@ -186,6 +201,18 @@ mod tests {
         {
             assert_eq!(super::decoded(part), plain);
         }
+    }
+
+    #[test]
+    fn of_a_url_that_is_secret_as_a_whole_short_parts_of_the_path_are_hidden_too() {
+        let url = "https://h.example/v1/s3cr%2Bt/health?key=short&n=1";
+        let told = "no route /v1/s3cr%2Bt (s3cr+t) with key=short&n=1";
+        for written in ["secret:env:URL", "secret:file:/url", "${URL}"] {
+            let hidden = Secrets::of_url(url, written).hide(told).into_owned();
+            assert_eq!(hidden, "no route /v1/*** (***) with ***");
+        }
+        let open = Secrets::of_url(url, url).hide("no route /v1/s3cr%2Bt, key short").into_owned();
+        assert_eq!(open, "no route /v1/s3cr%2Bt, key ***");
     }
 
     #[test]
@@ -203,9 +230,11 @@ mod tests {
                 spec.masked.insert(name.to_owned());
             }
         }
+        spec.command_secrets.push(Redacted::new("k3y-of-a-flag".to_owned()));
         let secrets = Secrets::of_process(&spec);
         for (told, shown) in [
             ("API_KEY=opensesame is wrong, opensesame", "API_KEY=*** is wrong, ***"),
+            ("no flag --key=k3y-of-a-flag", "no flag --key=***"),
             ("  MIIEvQIBADANBgkqhkiG", "  ***"),
             ("LEVEL=verbose abc xyz", "LEVEL=verbose abc xyz"),
             // As it is, and as JSON has it.

@@ -6,7 +6,7 @@ use mainstay_model::settings::{
     HttpCheck, PostgresCheck, ProbeCheck, ProbeSpec, ProcessSpec, ToolCheck,
 };
 
-use super::texts;
+use super::{command_secrets, texts};
 use crate::typed::Table;
 
 /// The default time limit of a tool call, which may compute.
@@ -69,5 +69,8 @@ fn check(table: &Table, owner: Option<&ProcessSpec>) -> Option<ProbeCheck> {
     let command = texts(table, "command");
     let owner = owner.cloned().unwrap_or_default();
     let is_written = !command.is_empty();
-    is_written.then_some(ProbeCheck::Command(ProcessSpec { command, files_max: None, ..owner }))
+    is_written.then(|| {
+        let command_secrets = command_secrets(table);
+        ProbeCheck::Command(ProcessSpec { command, command_secrets, files_max: None, ..owner })
+    })
 }

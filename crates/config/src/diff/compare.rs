@@ -119,7 +119,8 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
 }
 
 fn process(old: &ProcessSpec, new: &ProcessSpec) -> Differing {
-    let ProcessSpec { command, env, masked: _, cwd, user, group, files_max } = new;
+    let ProcessSpec { command, env, masked: _, command_secrets: _, cwd, user, group, files_max } =
+        new;
     let mut differing = Differing::default();
     differing.restart("command", old.command != *command);
     differing.restart("cwd", old.cwd != *cwd);

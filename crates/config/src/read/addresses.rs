@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use mainstay_model::settings::Lack;
+
 use super::Reader;
 use super::values::shown;
-use crate::document::Node;
+use crate::document::{Node, Value};
 use crate::typed::{ListenAddress, Typed};
 
 impl Reader<'_> {
@@ -72,16 +74,18 @@ impl Reader<'_> {
         let wanted =
             schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or ");
         let fault = match url::Url::parse(text) {
-            Err(error) => format!("it is not an address: {error}"),
+            Err(error) => format!("is not an address: {error}"),
             Ok(url) if !schemes.contains(&url.scheme()) => {
-                format!("it does not begin with {wanted}")
+                format!("does not begin with {wanted}")
             }
-            Ok(url) if url.host_str().is_none_or(str::is_empty) => "it names no host".to_owned(),
+            Ok(url) if url.host_str().is_none_or(str::is_empty) => "names no host".to_owned(),
             Ok(url) if !may_be_secret && has_credentials(&url) => {
                 let message = "an address must not hold a user or password, because it is shown";
                 let is_server = path.starts_with("servers.") && path.ends_with(".url");
                 let help = if is_server {
                     "use headers: Authorization = \"secret:env:NAME\""
+                } else if path.ends_with(".http") {
+                    "write a reference to the whole address, as \"secret:env:NAME\""
                 } else {
                     "remove the part before the @"
                 };
@@ -90,9 +94,20 @@ impl Reader<'_> {
             }
             Ok(_) => return true,
         };
-        self.notes
-            .error(&node.at, path, fault)
-            .help(format!("write an address such as \"{}://host/path\"", schemes[0]));
+        let help = format!("write an address such as \"{}://host/path\"", schemes[0]);
+        let references = match &node.value {
+            Value::Text(written) => self.references(written),
+            _ => None,
+        };
+        match references.filter(|_| self.lacks.is_some()) {
+            // As one that is not there, it concerns its owner only.
+            Some(reference) => {
+                self.note_lack(Lack::Value { reference, fault }, &node.at, path, Some(help));
+            }
+            None => {
+                self.notes.error(&node.at, path, format!("it {fault}")).help(help);
+            }
+        }
         false
     }
 

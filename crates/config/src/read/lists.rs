@@ -105,11 +105,7 @@ impl Reader<'_> {
             self.mismatch(node, path, "a list of strings");
             return None;
         };
-        let placed = items.iter().map(|item| {
-            let text = self.text(item, path, "a string")?;
-            Some(Placed { text, at: item.at.clone() })
-        });
-        Some(placed.collect())
+        Some(items.iter().map(|item| self.item(item, path)).collect())
     }
 
     pub(super) fn secrets(&mut self, map: Map, node: &Node, path: &str) -> Option<Typed> {

@@ -5,7 +5,10 @@ use mainstay_model::settings::Lack;
 
 use super::Reader;
 use crate::document::{At, Node, Value};
-use crate::expand::{ExpandError, SecretRef, expand, has_stray_secret_ref, secret_ref};
+use crate::expand::{
+    ExpandError, SecretRef, expand, expand_each, has_stray_secret_ref, secret_ref,
+};
+use crate::import::shapes::{is_named, is_shaped};
 use crate::keys::Kind;
 use crate::typed::{Placed, Typed};
 use crate::url_keys;
@@ -87,6 +90,21 @@ impl Reader<'_> {
         }
     }
 
+    /// An item of a list, expanded. It knows which of the values in it are secret.
+    pub(super) fn item(&mut self, node: &Node, path: &str) -> Option<Placed> {
+        let text = self.text(node, path, "a string")?;
+        let mut secrets = Vec::new();
+        if let Value::Text(written) = &node.value {
+            // It could be expanded before.
+            let _ = expand_each(written, self.env, |name, value| {
+                if is_named(name, value) || is_shaped(value) {
+                    secrets.push(Redacted::new(value.to_owned()));
+                }
+            });
+        }
+        Some(Placed { text, at: node.at.clone(), secrets })
+    }
+
     pub(super) fn expanded(&mut self, text: &str, at: &At, path: &str) -> Option<String> {
         match expand(text, self.env) {
             Ok(text) => Some(text),
@@ -103,6 +121,16 @@ impl Reader<'_> {
         }
     }
 
+    /// What a text refers to, if it does: the reference to a secret, or its variables. None of their values.
+    pub(super) fn references(&self, written: &str) -> Option<String> {
+        if secret_ref(written).is_some() {
+            return Some(written.to_owned());
+        }
+        let mut names = Vec::new();
+        let found = expand_each(written, self.env, |name, _| names.push(format!("${{{name}}}")));
+        (found.is_ok() && !names.is_empty()).then(|| names.join(" and "))
+    }
+
     /// How many values were not available in the table that is being read, up to now.
     pub(super) fn lack_count(&self) -> usize {
         self.lacks.as_ref().map_or(0, Vec::len)
@@ -110,12 +138,13 @@ impl Reader<'_> {
 
     /// Notes that a value is not available. That keeps only its own server from starting, or its
     /// own notification from being sent, so it is an error only outside of these.
-    fn note_lack(&mut self, lack: Lack, at: &At, path: &str, help: Option<String>) {
+    pub(super) fn note_lack(&mut self, lack: Lack, at: &At, path: &str, help: Option<String>) {
         let what = match &lack {
             Lack::Variable(name) => format!("the variable `{name}` is not set"),
             Lack::Secret { file, error } => {
                 format!("can't read the secret in {}: {error}", file.display())
             }
+            Lack::Value { reference, fault } => format!("the value of {reference} {fault}"),
         };
         let Some(lacks) = &mut self.lacks else {
             self.notes.error(at, path, what).help(help);
@@ -146,7 +175,11 @@ impl Reader<'_> {
         match (kind, &node.value) {
             (Kind::Command, Value::List(words)) => {
                 let words = words.iter().filter_map(|word| match &word.value {
-                    Value::Text(text) => Some(Placed { text: text.clone(), at: word.at.clone() }),
+                    Value::Text(text) => Some(Placed {
+                        text: text.clone(),
+                        at: word.at.clone(),
+                        secrets: Vec::new(),
+                    }),
                     _ => None,
                 });
                 Some(Typed::List(words.collect()))

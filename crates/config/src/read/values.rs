@@ -8,6 +8,7 @@ use mainstay_model::settings::StopSignal;
 use super::texts::shown_url;
 use super::{Reader, elsewhere};
 use crate::document::{Node, Value};
+use crate::expand::secret_ref;
 use crate::keys::{Kind, Word};
 use crate::nearest::did_you_mean;
 use crate::problem::quoted;
@@ -50,7 +51,9 @@ impl Reader<'_> {
                     return None;
                 };
                 let url = self.secret_text(written, node, path)?;
-                let is_fit = url.is_empty() || self.url(&url, schemes, false, node, path);
+                // A probe sends them, and of a reference nothing is shown.
+                let may_be_secret = path.ends_with(".http") && secret_ref(written).is_some();
+                let is_fit = url.is_empty() || self.url(&url, schemes, may_be_secret, node, path);
                 let (url, written) = (Redacted::new(url), shown_url(kind, written));
                 (is_fit && !url.expose().is_empty()).then_some(Typed::KeyedUrl { url, written })
             }

@@ -177,6 +177,7 @@ fn runtime() -> impl Strategy<Value = Runtime> {
             command: vec!["npx".to_owned(), format!("--key=s3cret{more}")],
             env,
             masked: BTreeSet::default(),
+            command_secrets: Vec::new(),
             cwd: None,
             user: None,
             group: None,

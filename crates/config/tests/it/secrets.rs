@@ -1,7 +1,7 @@
 //! Secrets work, and are never shown.
 
 use mainstay_config::Loaded;
-use mainstay_model::settings::Runtime;
+use mainstay_model::settings::{Lack, NotifyTarget, ProbeCheck, Runtime};
 use proptest::prelude::*;
 
 use crate::world::{World, file};
@@ -143,6 +143,76 @@ fn what_points_to_a_secret_never_shows_it() {
         let shown = everything_shown(&file(text).env("T", SECRET).secret("/s", SECRET, true));
         assert!(!shown.contains(SECRET), "{text}\nshows it:\n{shown}");
     }
+}
+
+#[test]
+fn a_secret_in_a_command_is_masked_where_the_command_is_shown() {
+    let words = "'--api-key=${API_KEY}', '${DATABASE_URL}', '${LEVEL}', '${NO_TOKEN:-opensesame}'";
+    let loaded = file(&format!(
+        "[servers.a]\ncommand = ['npx', {words}]\nprobe.command = ['npx', {words}]
+        [services.b]\ncommand = ['npx', {words}]
+        [externals.c]\ncommand = ['npx', {words}]
+        [[notify]]\ncommand = ['npx', {words}]",
+    ))
+    .env("API_KEY", SECRET)
+    .env("DATABASE_URL", &format!("postgres://u:{SECRET}@h/d"))
+    .env("LEVEL", "verbose")
+    .loaded();
+    let settings = &loaded.settings;
+    let Runtime::Process(server) = &settings.servers[0].runtime else { panic!("a process") };
+    let probes = [settings.servers[0].probe.as_ref().unwrap(), &settings.externals[0].probe];
+    let probes = probes.map(|probe| match &probe.check {
+        ProbeCheck::Command(process) => process,
+        _ => panic!("a command"),
+    });
+    let NotifyTarget::Command(notify) = &settings.notify[0].target else { panic!("a command") };
+    for process in [server, &settings.services[0].process, probes[0], probes[1], notify] {
+        assert_eq!(process.command[1], format!("--api-key={SECRET}"));
+        let shown = process.shown_command();
+        assert!(shown.ends_with(" --api-key=*** *** verbose ***"), "{shown}");
+    }
+    let resolved = loaded.origins.resolved();
+    let resolved = format!("{resolved}{}", serde_json::to_string(&resolved).unwrap());
+    assert!(resolved.contains("--api-key=***"), "{resolved}");
+    assert!(!resolved.contains(SECRET) && !resolved.contains("opensesame"), "{resolved}");
+}
+
+#[test]
+fn a_wrong_address_behind_a_reference_fails_its_owner_only() {
+    let loaded = file(
+        "[externals.a]\nhttp = 'secret:env:WRONG'\n[externals.b]\nredis = 'redis://${WRONG}/'
+        [services.c]\ncommand = ['npx']\nprobe.http = 'secret:file:/s'
+        [servers.d]\nurl = '${WRONG}'\n[servers.e]\ncommand = ['npx']",
+    )
+    .env("WRONG", "hunter2 hunter2")
+    .secret("/s", "ftp://hunter2/", false)
+    .loaded();
+    let settings = &loaded.settings;
+    let all = [
+        (&settings.externals[0].lacks, "secret:env:WRONG", "is not an address: "),
+        (&settings.externals[1].lacks, "${WRONG}", "is not an address: "),
+        (&settings.services[0].lacks, "secret:file:/s", "does not begin with http://"),
+        (&settings.servers[0].lacks, "${WRONG}", "is not an address: "),
+    ];
+    for (lacks, named, why) in all {
+        let [Lack::Value { reference, fault }] = &lacks[..] else { panic!("{named}: {lacks:?}") };
+        assert_eq!(reference, named);
+        assert!(fault.starts_with(why) && !fault.contains("hunter2"), "{fault}");
+    }
+    assert!(settings.servers[1].lacks.is_empty());
+    let warned = loaded.warnings.iter().map(ToString::to_string).collect::<String>();
+    assert!(warned.contains("so external `a` counts as failed"), "{warned}");
+    assert!(!shown(&loaded).contains("hunter2"));
+}
+
+#[test]
+fn a_reference_may_bring_a_login_to_the_probe_http() {
+    let text = "[externals.a]\nhttp = 'secret:env:U'\n[externals.b]\nhttp = 'secret:file:/s'";
+    let url = format!("http://u:{SECRET}@h/");
+    let loaded = file(text).env("U", &url).secret("/s", &url, false).loaded();
+    assert!(loaded.settings.externals.iter().all(|external| external.lacks.is_empty()));
+    assert!(!shown(&loaded).contains(SECRET));
+    file("[externals.a]\nhttp = 'http://u:p@h/'").fails_with("as \"secret:env:NAME\"");
 }
 
 #[test]

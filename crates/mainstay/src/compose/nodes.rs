@@ -69,7 +69,7 @@ impl Nodes<'_> {
             .unwrap_or_default();
         let kind = status.kind.as_str();
         let target = match self.view {
-            View::Operator => service.spec.process.command.join(" "),
+            View::Operator => service.spec.process.shown_command(),
             View::Open => target::shown(&Runtime::Process(service.spec.process.clone())),
         };
         let is_shown = self.view == View::Operator && !status.state.serves();

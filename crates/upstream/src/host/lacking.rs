@@ -63,6 +63,7 @@ pub fn lacking(lacks: &[Lack]) -> Option<StartError> {
 fn reason(lacks: &[Lack]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
+    let mut is_wrong = false;
     for lack in lacks {
         match lack {
             Lack::Variable(name) if names.contains(&&**name) => {}
@@ -70,9 +71,14 @@ fn reason(lacks: &[Lack]) -> String {
             Lack::Secret { file, error } => {
                 parts.push(format!("the secret in {} can't be read: {error}", file.display()));
             }
+            Lack::Value { reference, fault } => {
+                is_wrong = true;
+                parts.push(format!("the value of {reference} {fault}"));
+            }
         }
     }
     let remedy = match names.as_slice() {
+        [] if is_wrong => "correct it and restart the daemon",
         [] => "restart the daemon when it can be read",
         [_] => "set it in the daemon's environment and restart the daemon",
         _ => "set them in the daemon's environment and restart the daemon",
@@ -104,6 +110,13 @@ mod tests {
                 "A, B and C are not set; set them",
             ),
             (vec![secret.clone()], "the secret in /s/key can't be read: no such file; restart"),
+            (
+                vec![Lack::Value {
+                    reference: "secret:env:A".to_owned(),
+                    fault: "is not an address".to_owned(),
+                }],
+                "the value of secret:env:A is not an address; correct it",
+            ),
             (
                 vec![secret, variable("A")],
                 "A is not set; the secret in /s/key can't be read: no such file; set it",

@@ -66,7 +66,7 @@ impl Host for CommandHost {
     }
 
     fn target(&self) -> String {
-        self.spec.command.join(" ")
+        self.spec.shown_command()
     }
 
     fn hide<'a>(&self, words: &'a str) -> Cow<'a, str> {

@@ -230,17 +230,27 @@ async fn a_secret_that_a_server_prints_is_masked_for_the_operator_too() {
         .config(
             "env = { API_KEY = \"PLANTED-key\", LEVEL = \"PLANTED-level\", REFERRED = \"secret:env:GIVEN\" }",
         )
+        .variable("SHOP_TOKEN", "PLANTED-argument")
+        .config(
+            "[services.shop]\ncommand = [\"sh\", \"-c\", \"echo \\\"sold with $1\\\"; exit 3\", \"x\", \"--key=${SHOP_TOKEN}\"]
+[services.shop.probe]
+command = [\"sh\", \"-c\", \"exit 1\", \"${SHOP_TOKEN}\"]",
+        )
         .start()
         .await
         .unwrap();
     let operator = over_the_socket(&daemon.state());
-    until("it has failed", async || operator.status().await.unwrap().servers[0].reason.is_some())
-        .await;
+    until("both have failed", async || {
+        let status = operator.status().await.unwrap();
+        status.servers[0].reason.is_some() && !status.services[0].last_output.is_empty()
+    })
+    .await;
     let shown = serde_json::to_string(&operator.status().await.unwrap()).unwrap();
     assert!(shown.contains("said *** PLANTED-level ***"), "{shown}");
     let log = daemon.log();
     assert!(log.contains("said *** PLANTED-level ***") && log.contains("out ***"), "{log}");
-    for secret in ["PLANTED-key", "PLANTED-reference"] {
+    assert!(shown.contains("--key=***") && shown.contains("sold with --key=***"), "{shown}");
+    for secret in ["PLANTED-key", "PLANTED-reference", "PLANTED-argument"] {
         assert!(!shown.contains(secret) && !log.contains(secret), "{shown}\n{log}");
     }
 }

@@ -63,6 +63,17 @@ async fn a_service_that_lacks_a_variable_fails_alone_and_says_which() {
     in_state(&daemon, "web", "ready").await;
 }
 
+#[tokio::test]
+async fn a_service_whose_probe_has_a_wrong_address_fails_alone_and_names_the_reference() {
+    let config = "[services.db]\ncommand = ['sleep', '1000']\nprobe.http = 'secret:env:DB_URL'\n\
+                  [services.web]\ncommand = ['sleep', '1000']\n";
+    let daemon = daemon().variable("DB_URL", "no url").config(config).start().await.unwrap();
+    let failed = in_state(&daemon, "db", "failed").await;
+    let reason = failed.reason.unwrap();
+    assert!(reason.starts_with("the value of secret:env:DB_URL is not an address"), "{reason}");
+    in_state(&daemon, "web", "ready").await;
+}
+
 /// What a service prints is kept with its last words, in status and `mainstay logs`.
 #[tokio::test]
 async fn the_last_words_of_a_service_are_shown() {
