@@ -44,6 +44,8 @@ fn every_setting_that_the_starter_file_offers_can_be_taken() {
     assert_eq!(loaded.warnings, []);
     assert_eq!(loaded.settings.gateway, no_file().loaded().settings.gateway);
     assert_eq!((loaded.settings.servers.len(), loaded.settings.endpoints.len()), (3, 1));
+    let service = &loaded.settings.services[0];
+    assert!(service.name.as_str() == "db" && service.probe.is_some());
 }
 
 #[test]

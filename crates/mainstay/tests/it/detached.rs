@@ -108,11 +108,7 @@ fn services_alone_are_counted_and_no_address_for_servers_is_printed() {
          user = \"nobody-of-this-name\"\n[externals.api]\ntcp = \"127.0.0.1:1\"\n",
     );
     let checked = home.run(&["check"]).exits(0);
-    assert!(
-        checked.out.contains("ok: 0 servers, 2 services, 1 external, 1 warning"),
-        "{}",
-        checked.out
-    );
+    assert!(checked.out.contains("ok: 0 servers, 2 services, 1 external, "), "{}", checked.out);
     assert!(checked.out.contains("warning: services.cache.user: "), "{}", checked.out);
     let said = home.run(&["up", "--detach"]).exits(0);
     assert!(!said.out.contains("/mcp"), "{}", said.out);
