@@ -6,13 +6,13 @@ use crate::keys::Kind;
 /// A key of another program, and what it is called here.
 struct Synonym {
     key: &'static str,
-    of: Place,
+    of: SynonymOf,
     help: &'static str,
 }
 
 /// The tables that a hint is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SynonymOf {
     Server,
     Service,
     External,
@@ -21,64 +21,64 @@ enum Place {
 }
 
 const SYNONYMS: [Synonym; 30] = [
-    Synonym::new("args", Place::Server, ARGS),
-    Synonym::new("type", Place::Server, FOUND_OUT),
-    Synonym::new("transport", Place::Server, FOUND_OUT),
-    Synonym::new("serverUrl", Place::Server, "write `url`"),
-    Synonym::new("httpUrl", Place::Server, "write `url`"),
+    Synonym::new("args", SynonymOf::Server, ARGS),
+    Synonym::new("type", SynonymOf::Server, FOUND_OUT),
+    Synonym::new("transport", SynonymOf::Server, FOUND_OUT),
+    Synonym::new("serverUrl", SynonymOf::Server, "write `url`"),
+    Synonym::new("httpUrl", SynonymOf::Server, "write `url`"),
     Synonym::new(
         "timeout",
-        Place::Server,
+        SynonymOf::Server,
         "write `start_timeout`; for the deadline of calls, `call_timeout` in [gateway]",
     ),
     Synonym::new(
         "tool_timeout_sec",
-        Place::Server,
+        SynonymOf::Server,
         "the deadline of calls is `call_timeout` in [gateway], for all servers",
     ),
-    Synonym::new("startup_timeout_sec", Place::Server, "write `start_timeout = \"30s\"`"),
-    Synonym::new("disabled", Place::Server, "to disable a server, remove it from the file"),
-    Synonym::new("cmd", Place::Server, COMMAND),
-    Synonym::new("depends_on", Place::Server, NEEDS),
-    Synonym::new("healthcheck", Place::Server, PROBE),
-    Synonym::new("args", Place::Service, ARGS),
-    Synonym::new("type", Place::Service, "write `kind`: \"service\" or \"once\""),
-    Synonym::new("cmd", Place::Service, COMMAND),
-    Synonym::new("depends_on", Place::Service, NEEDS),
-    Synonym::new("healthcheck", Place::Service, PROBE),
-    Synonym::new("environment", Place::Service, "write `env = { NAME = \"VALUE\" }`"),
+    Synonym::new("startup_timeout_sec", SynonymOf::Server, "write `start_timeout = \"30s\"`"),
+    Synonym::new("disabled", SynonymOf::Server, "to disable a server, remove it from the file"),
+    Synonym::new("cmd", SynonymOf::Server, COMMAND),
+    Synonym::new("depends_on", SynonymOf::Server, NEEDS),
+    Synonym::new("healthcheck", SynonymOf::Server, PROBE),
+    Synonym::new("args", SynonymOf::Service, ARGS),
+    Synonym::new("type", SynonymOf::Service, "write `kind`: \"service\" or \"once\""),
+    Synonym::new("cmd", SynonymOf::Service, COMMAND),
+    Synonym::new("depends_on", SynonymOf::Service, NEEDS),
+    Synonym::new("healthcheck", SynonymOf::Service, PROBE),
+    Synonym::new("environment", SynonymOf::Service, "write `env = { NAME = \"VALUE\" }`"),
     Synonym::new(
         "timeout",
-        Place::Service,
+        SynonymOf::Service,
         "write `start_timeout`; `timeout` of a check belongs in its `probe`",
     ),
     Synonym::new(
         "url",
-        Place::Service,
+        SynonymOf::Service,
         "what Mainstay does not start is an external: write [externals.NAME] with `http`",
     ),
-    Synonym::new("needs", Place::External, NEEDS_NOTHING),
-    Synonym::new("depends_on", Place::External, NEEDS_NOTHING),
-    Synonym::new("url", Place::External, "write `http`"),
+    Synonym::new("needs", SynonymOf::External, NEEDS_NOTHING),
+    Synonym::new("depends_on", SynonymOf::External, NEEDS_NOTHING),
+    Synonym::new("url", SynonymOf::External, "write `http`"),
     Synonym::new(
         "probe",
-        Place::External,
+        SynonymOf::External,
         "an external is a probe itself: write its keys without `probe`",
     ),
-    Synonym::new("cmd", Place::Probe, COMMAND),
-    Synonym::new("url", Place::Probe, "write `http`"),
-    Synonym::new("interval", Place::Probe, "write `period`"),
+    Synonym::new("cmd", SynonymOf::Probe, COMMAND),
+    Synonym::new("url", SynonymOf::Probe, "write `http`"),
+    Synonym::new("interval", SynonymOf::Probe, "write `period`"),
     Synonym::new(
         "retries",
-        Place::Probe,
+        SynonymOf::Probe,
         "write `fall`: the failed checks in a row until it is unhealthy",
     ),
     Synonym::new(
         "start_period",
-        Place::Probe,
+        SynonymOf::Probe,
         "write `start_timeout` in the table of the server or service",
     ),
-    Synonym::new("test", Place::Probe, "write `command = [\"PROGRAM\", \"ARGUMENT\"]`"),
+    Synonym::new("test", SynonymOf::Probe, "write `command = [\"PROGRAM\", \"ARGUMENT\"]`"),
 ];
 
 const ARGS: &str =
@@ -136,14 +136,14 @@ pub(super) fn of_number(kind: &Kind, node: &Node) -> Option<String> {
 // === impl Synonym ===
 
 impl Synonym {
-    const fn new(key: &'static str, of: Place, help: &'static str) -> Self {
+    const fn new(key: &'static str, of: SynonymOf, help: &'static str) -> Self {
         Self { key, of, help }
     }
 }
 
-// === impl Place ===
+// === impl SynonymOf ===
 
-impl Place {
+impl SynonymOf {
     /// Whether a path is that of such a table: `services.NAME.probe`.
     fn has(self, path: &str) -> bool {
         let depth = path.matches('.').count();
