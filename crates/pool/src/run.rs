@@ -201,7 +201,8 @@ impl Run {
             }
         };
         // The exit of a process is a better reason than its closed pipe, which is often noticed first.
-        if listener.closed.is_cancelled()
+        let no_handshake = self.handshake.get() == Some(&HandshakeOutcome::Lost);
+        if (listener.closed.is_cancelled() || no_handshake && !self.stop.is_cancelled())
             && let Some(reason) = running.end_after_link().await
         {
             served = RunEvent::Lost { reason };

@@ -46,7 +46,7 @@ impl Expected {
             status: check.status,
             contains: check.contains.clone().filter(|text| !text.is_empty()),
             members: members.collect(),
-            secrets: Secrets::of_url(check.url.expose()),
+            secrets: Secrets::of_url(check.url.expose(), &check.written),
         }
     }
 
