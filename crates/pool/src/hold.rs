@@ -44,6 +44,9 @@ struct Short {
 /// Is called after each change of the state of a server or service. It must not block.
 pub type ChangeHook = Box<dyn Fn() + Send + Sync>;
 
+/// The longest wait of a call for a need of its server. The server itself starts after that.
+const HOLD_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How often it is checked whether the last instance of a server that is held has ended.
 const END_CHECK_EVERY: Duration = Duration::from_millis(20);
 
@@ -266,9 +269,10 @@ impl Pool {
     }
 
     /// How long a call waits for what holds the server.
-    fn hold_wait(&self) -> Duration {
+    pub(crate) fn hold_wait(&self) -> Duration {
         let loading = self.holding.held().and_then(|hold| hold.why.loading());
-        loading.map_or(Duration::ZERO, |it| wait_for_start(it.usual, it.so_far))
+        let wait = loading.map_or(Duration::ZERO, |it| wait_for_start(it.usual, it.so_far));
+        wait.min(HOLD_WAIT_MAX)
     }
 
     /// The refusal of a call to a server that is held.

@@ -54,7 +54,11 @@ impl Pool {
             }
             _ => Instant::now(),
         };
-        let loading_until = Instant::now() + self.loading_wait(begun);
+        let wait = match self.holding.is_held() {
+            true => self.hold_wait(),
+            false => self.loading_wait(begun),
+        };
+        let loading_until = Instant::now() + wait;
         loop {
             changed.borrow_and_update();
             if let Some(run) = instance.usable() {

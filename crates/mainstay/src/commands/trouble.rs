@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_trouble_is_a_sentence_that_says_what_to_do() {
-        let stopped = json!({ "state": "stopped", "need": "service:db" });
+        let by_hand = json!({ "stopped_by_hand": true });
+        let stopped = json!({ "state": "stopped", "need": "service:db", "stopped_by_hand": true });
         let crashed = json!({ "state": "failed", "need": "service:db", "reason": "no such file" });
         for (state, more, expected) in [
             ("ready", json!({ "reason": "old" }), None),
@@ -231,7 +232,7 @@ mod tests {
             ),
             (
                 "held",
-                blocker("service:db", "stopped", &json!({})),
+                blocker("service:db", "stopped", &by_hand),
                 Some(
                     "search, held: service:db is stopped by hand for 1 min \
                      (`mainstay start db` starts it)",
