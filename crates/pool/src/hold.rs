@@ -45,7 +45,7 @@ struct Short {
 pub type ChangeHook = Box<dyn Fn() + Send + Sync>;
 
 /// The longest wait of a call for a need of its server. The server itself starts after that.
-const HOLD_WAIT_MAX: Duration = Duration::from_secs(2);
+const HOLD_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// How often it is checked whether the last instance of a server that is held has ended.
 const END_CHECK_EVERY: Duration = Duration::from_millis(20);
