@@ -89,6 +89,8 @@ async fn a_target_that_never_answers_is_given_up_and_hangs_nothing_else() {
     let site = Site::start();
     let daemon = daemon_of(&site, "[gateway]\ncall_timeout = '1s'").await;
     runs(&daemon, "/services/search/health").await;
+    let ready = r#""state":"ready""#;
+    until("ready", async || got(&daemon, "/api/services").await.1.contains(ready)).await;
     let hanging = got(&daemon, "/services/search/hang");
     let others = async {
         until("the site is asked", async || site.last().contains("/hang")).await;
