@@ -44,8 +44,8 @@ struct Short {
 /// Is called after each change of the state of a server or service. It must not block.
 pub type ChangeHook = Box<dyn Fn() + Send + Sync>;
 
-/// The longest wait of a call for a need of its server. The server itself starts after that.
-const HOLD_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The longest wait for a need of a server, whose own start would follow. One request may wait several times.
+const HOLD_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// How often it is checked whether the last instance of a server that is held has ended.
 const END_CHECK_EVERY: Duration = Duration::from_millis(20);

@@ -83,12 +83,10 @@ async fn a_call_to_what_waits_for_something_that_loads_is_told_so() {
     let daemon = daemon().config(&config).start().await.unwrap();
     let refused = daemon.client("s").await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("SERVER_LOADING") && refused.contains("service:model"), "{refused}");
-    // A client that waits is served once the model is there.
-    let (served, ()) = tokio::join!(daemon.client("s"), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        switch(folder.path(), "model", true);
-    });
-    let answer = call(&served.unwrap(), "echo").await;
+    // It is served once the model is there.
+    switch(folder.path(), "model", true);
+    let served = eventually("served", async || daemon.client("s").await.ok()).await;
+    let answer = call(&served, "echo").await;
     assert!(answer["result"].is_object(), "{answer}");
 }
 
