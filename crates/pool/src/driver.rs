@@ -164,7 +164,7 @@ impl Driver {
 
     async fn take(&mut self, event: LifecycleEvent) {
         let mut effects = Vec::new();
-        let before = self.instance.state();
+        let before = self.instance.lifecycle.lock().state();
         {
             let mut lifecycle = self.instance.lifecycle.lock();
             let reason = lifecycle.reason().map(str::to_owned);

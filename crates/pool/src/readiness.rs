@@ -189,7 +189,8 @@ impl Pool {
         loop {
             changed.borrow_and_update();
             let in_vain = wait == Wait::Once && self.is_late.load(Ordering::Acquire);
-            if in_vain || !self.is_loading() {
+            // The need of a server that is held may load for minutes. Its lists are announced when they are there.
+            if in_vain || !self.is_loading() || self.holding.is_held() {
                 return;
             }
             if tokio::time::timeout_at(deadline.into(), changed.changed()).await.is_err() {
