@@ -193,7 +193,7 @@ enum Phase {
 const READY_MIN: Duration = Duration::from_secs(1);
 
 /// A start that lasted for this long before it was lost was loading.
-const LOADS_MIN: Duration = Duration::from_secs(3);
+const LOADS_MIN: Duration = Duration::from_secs(1);
 
 use LifecycleEvent::{Heard, Resume, Start, Stop, Stopped, Tick, Unused, Wanted};
 use RunEvent::{Exited, Finished, Fit, Lost, NotYet, Ready, Spawned, Unfit, Unserveable};
