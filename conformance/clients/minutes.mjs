@@ -5,6 +5,7 @@
 // program, and `sh` and `node`, which the client's servers need. PEERS_MAINSTAY is the program.
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { sdk } from "../peers/walkers/typescript-sdk.mjs";
 import { run } from "../processes.mjs";
@@ -48,12 +49,21 @@ function expect(what, found, wanted) {
   }
 }
 
+/** Whether a process runs. One that nobody has waited for yet does not. */
 function runs(pid) {
   try {
-    return process.kill(pid, 0);
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }
+}
+
+/** Whether a process that was stopped is gone within a moment. */
+async function isGone(pid) {
+  for (const end = Date.now() + STEP_MS_MAX; runs(pid); await pause(50)) {
+    if (Date.now() > end) return false;
+  }
+  return true;
 }
 
 // What the client does with its file: connects to each server in it, and calls tools.
@@ -105,7 +115,7 @@ async function walk(beginning, home) {
     const servers = JSON.parse(await tell("status", "--json")).servers.map(({ state }) => state);
     expect("the servers", servers, ["ready", "ready", "ready"]);
     await tell("stop");
-    expect("whether the daemon still runs", runs(started.pid), false);
+    expect("whether the daemon is gone", await isGone(started.pid), true);
     return took;
   } finally {
     if (runs(started.pid)) process.kill(started.pid, "SIGKILL");
