@@ -78,7 +78,7 @@ impl Service {
     pub(crate) fn new(spec: ServiceSpec, id: InstanceId, shared: &Shared<'_>) -> Self {
         let Shared { host, metrics, findings, seed } = shared;
         let seed = seed.wrapping_add(id.0);
-        let target = spec.process.shown_command();
+        let program = spec.process.command.first().map_or("", String::as_str);
         let policy = RestartPolicy {
             start: spec.start_deadline,
             jitter: Jitter::seeded(seed),
@@ -89,7 +89,7 @@ impl Service {
         let now = Instant::now();
         Self {
             probe: spec.probe.as_ref().map(|probe| Probe::new(probe, &spec.name, host, seed)),
-            start_times: StartTimes::known(findings.slow_start(&spec.name, &target)),
+            start_times: StartTimes::known(findings.slow_start(&spec.name, program)),
             findings: (*findings).clone(),
             id,
             host: (*host).clone(),
@@ -173,8 +173,9 @@ impl Service {
     pub(crate) fn note_start(&self, took: Duration) {
         self.start_times.note(took);
         if let Some(usual) = self.start_times.usual() {
-            let target = self.spec.process.shown_command();
-            self.findings.keep_start(&self.spec.name, &target, usual);
+            // Other arguments, such as a port, rarely make a start longer.
+            let program = self.spec.process.command.first().map_or("", String::as_str);
+            self.findings.keep_start(&self.spec.name, program, usual);
         }
     }
 
