@@ -117,7 +117,7 @@ impl Fleet {
             members.push(member);
         };
         for pool in pools {
-            let spec = pool.spec.clone();
+            let spec = pool.spec().clone();
             let member = Member::Server(pool);
             add(NodeKind::Server, &spec.name, &spec.needs, spec.on_lost_need, member);
         }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::ProbeCheck;
+use mainstay_model::settings::{ProbeCheck, ProbeSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_pool::{ChangeHook, Pool};
 use mainstay_supervisor::graph::{Hold, Why};
-use mainstay_upstream::probing::Newest;
+use mainstay_upstream::probing::{Newest, Probe};
 
 use crate::external::External;
 use crate::service::Service;
@@ -163,18 +163,23 @@ impl Member {
 
     /// What its probe checks, and the newest result.
     pub(crate) fn probe(&self) -> Option<ProbeView> {
-        let (spec, probe) = match self {
-            Self::Server(pool) => (pool.spec.probe.as_ref()?, pool.probe()?),
-            Self::Service(service) => (service.spec.probe.as_ref()?, service.probe.as_ref()?),
-            Self::External(external) => (&external.spec.probe, external.probe()),
-            Self::Volume => return None,
+        let of = |spec: &ProbeSpec, probe: &Probe| ProbeView {
+            kind: kind_of(&spec.check),
+            newest: probe.newest(),
         };
-        Some(ProbeView { kind: kind_of(&spec.check), newest: probe.newest() })
+        match self {
+            Self::Server(pool) => Some(of(pool.spec().probe.as_ref()?, pool.probe()?)),
+            Self::Service(service) => {
+                Some(of(service.spec.probe.as_ref()?, service.probe.as_ref()?))
+            }
+            Self::External(external) => Some(of(&external.spec.probe, external.probe())),
+            Self::Volume => None,
+        }
     }
 
     pub(crate) fn is_required(&self) -> bool {
         match self {
-            Self::Server(pool) => pool.spec.required,
+            Self::Server(pool) => pool.spec().required,
             Self::Service(service) => service.spec.required,
             Self::External(_) | Self::Volume => false,
         }

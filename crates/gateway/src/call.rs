@@ -260,7 +260,7 @@ impl Call {
     }
 
     fn server(&self) -> &Name {
-        &self.attempt.route.pool.spec.name
+        &self.attempt.route.pool.name
     }
 
     /// Returns the decision about an event.

@@ -137,7 +137,7 @@ impl Endpoint {
     }
 
     pub(crate) fn server_named(&self, name: &str) -> Option<&Server> {
-        self.servers.iter().find(|server| server.pool.spec.name.as_str() == name)
+        self.servers.iter().find(|server| server.pool.name.as_str() == name)
     }
 
     /// Whether the lists differ from those of `before`, the same endpoint earlier, as soon as they
@@ -157,7 +157,7 @@ impl Endpoint {
             self.servers.iter().enumerate().filter(|(_, server)| !is_left_out(&server.pool));
         there
             .filter_map(|(place, Server { id, pool })| {
-                let (name, facts) = (&pool.spec.name, pool.facts(era)?);
+                let (name, facts) = (&pool.name, pool.facts(era)?);
                 Some(ServerLists { server: *id, name, place, facts })
             })
             .collect()
@@ -255,7 +255,7 @@ impl Endpoint {
     /// Returns the servers that have not listed anything for clients of this era yet, and may soon.
     pub(crate) fn loading(&self, era: Era) -> Vec<&Name> {
         let loading = self.pools().filter(|pool| pool.may_list_soon(era));
-        loading.map(|pool| &pool.spec.name).collect()
+        loading.map(|pool| &pool.name).collect()
     }
 
     /// Returns the servers whose items are missing in the lists of an era, and why.
@@ -263,7 +263,7 @@ impl Endpoint {
         self.pools()
             .filter(|pool| pool.facts(era).is_none() || is_left_out(pool))
             .map(|pool| MissingServer {
-                server: &pool.spec.name,
+                server: &pool.name,
                 state: primary_state(pool),
                 why: pool.unsupported_reason(era).or_else(|| undetected_reason(pool, era)),
             })
@@ -314,12 +314,12 @@ impl std::fmt::Display for MissingServer<'_> {
 }
 
 fn missing_of(pool: &Pool, items: MissingItems) -> (MissingServer<'_>, MissingItems) {
-    let (server, state) = (&pool.spec.name, primary_state(pool));
+    let (server, state) = (&pool.name, primary_state(pool));
     (MissingServer { server, state, why: Some(items.brief.clone()) }, items)
 }
 
 fn has_server(servers: &[Server], name: &str) -> bool {
-    servers.iter().any(|server| server.pool.spec.name.as_str() == name)
+    servers.iter().any(|server| server.pool.name.as_str() == name)
 }
 
 fn primary_state(pool: &Pool) -> InstanceState {
@@ -328,7 +328,7 @@ fn primary_state(pool: &Pool) -> InstanceState {
 
 /// Whether the configuration allows a server to support an era.
 fn may_support(pool: &Pool, era: Era) -> bool {
-    handshake::era_of(pool.spec.revision).is_none_or(|configured| configured == era)
+    handshake::era_of(pool.spec().revision).is_none_or(|configured| configured == era)
 }
 
 /// Returns why a running server is missing, if detection for this era has not finished.

@@ -77,7 +77,7 @@ impl Topology {
             .pools
             .into_iter()
             .map(|pool| {
-                let known = before.server_named(&pool.spec.name);
+                let known = before.server_named(&pool.name);
                 Server { id: known.map_or_else(|| ids.server(), |known| known.id), pool }
             })
             .collect();
@@ -93,10 +93,10 @@ impl Topology {
         let style = NameStyle { prefix: Prefix::Auto, rule: layout.names };
         let mut endpoints = vec![endpoint(String::new(), servers.clone(), Some(style))];
         for server in &servers {
-            endpoints.push(endpoint(server.pool.spec.name.to_string(), vec![server.clone()], None));
+            endpoints.push(endpoint(server.pool.name.to_string(), vec![server.clone()], None));
         }
         for group in layout.groups {
-            let named = |name: &Name| servers.iter().find(|it| it.pool.spec.name == *name).cloned();
+            let named = |name: &Name| servers.iter().find(|it| it.pool.name == *name).cloned();
             let members = group.servers.iter().filter_map(named).collect();
             let style = NameStyle { prefix: group.prefix, rule: group.names };
             endpoints.push(endpoint(group.name.to_string(), members, Some(style)));
@@ -114,7 +114,7 @@ impl Topology {
             by_id: places().map(|(at, endpoint)| (endpoint.id, at)).collect(),
             servers_by_id: server_places().map(|(at, server)| (server.id, at)).collect(),
             servers_by_name: server_places()
-                .map(|(at, server)| (server.pool.spec.name.clone(), at))
+                .map(|(at, server)| (server.pool.name.clone(), at))
                 .collect(),
             endpoints_by_server,
             servers,

@@ -65,7 +65,7 @@ impl Pool {
             }
             None => reason,
         };
-        let (server, instance) = (&self.spec.name, because_of.unwrap_or(instance.id));
+        let (server, instance) = (&self.name, because_of.unwrap_or(instance.id));
         let (reason, brief_reason) = (of(reason), of(brief_reason));
         ServerChanged { server, instance, from, to, reason, brief_reason }.emit(&self.metrics);
     }

@@ -121,7 +121,7 @@ impl Driver {
                     if !self.pool.is_unused(&self.instance, Instant::now()) {
                         continue;
                     }
-                    let after = self.pool.spec.pool.idle_timeout;
+                    let after = self.pool.spec().pool.idle_timeout;
                     LifecycleEvent::Unused { reason: format!("nobody used it for {after:?}") }
                 }
                 () = tick => LifecycleEvent::Tick,
@@ -131,7 +131,7 @@ impl Driver {
             if stopping {
                 self.take(LifecycleEvent::Stopped).await;
                 let reason = "no longer needed";
-                let (server, instance) = (&self.pool.spec.name, self.instance.id);
+                let (server, instance) = (&self.pool.name, self.instance.id);
                 InstanceStopped { server, instance, reason }.emit(&self.pool.metrics);
                 return;
             }
@@ -152,7 +152,7 @@ impl Driver {
         if self.is_held {
             self.take(LifecycleEvent::Stop).await;
             self.take(LifecycleEvent::Stopped).await;
-            let (server, instance) = (&self.pool.spec.name, self.instance.id);
+            let (server, instance) = (&self.pool.name, self.instance.id);
             let reason = self.pool.holding.reason().map_or_else(String::new, |(reason, _)| reason);
             InstanceStopped { server, instance, reason: &reason }.emit(&self.pool.metrics);
         } else if self.pool.holding.starts_afresh() {
@@ -301,7 +301,7 @@ impl Driver {
         else {
             return;
         };
-        let (server, instance) = (&self.pool.spec.name, self.instance.id);
+        let (server, instance) = (&self.pool.name, self.instance.id);
         let process = self.instance.process.lock();
         let last_output = Some(process.last_output.join("\n")).filter(|output| !output.is_empty());
         drop(process);

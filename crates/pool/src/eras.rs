@@ -228,7 +228,7 @@ impl Pool {
         dialect.refused.store(Some(Arc::new(RefusedDialect { why, until, for_good })));
         dialect.is_late.store(false, Ordering::Release);
         let had = dialect.facts.swap(None).is_some();
-        let server = &self.spec.name;
+        let server = &self.name;
         let revision = match era {
             Era::Legacy => Revision::LATEST_LEGACY,
             Era::Modern => Revision::LATEST,
@@ -285,7 +285,7 @@ impl Pool {
         self.server_metrics
             .know_tools(facts.lists.of(ListKind::Tools).iter().map(|tool| &*tool.key));
         if let (Some(observer), false) = (self.observer(), changed.is_empty()) {
-            observer.lists_changed(&self.spec.name, era, &changed);
+            observer.lists_changed(&self.name, era, &changed);
         }
     }
 
@@ -293,7 +293,7 @@ impl Pool {
     fn log_unusable_tools(&self, before: Option<&Facts>, now: &Facts) {
         let unusable = now.lists.unusable(ListKind::Tools);
         if before.is_none_or(|before| before.lists.unusable(ListKind::Tools) != unusable) {
-            let server = &self.spec.name;
+            let server = &self.name;
             for (tool, reason) in unusable {
                 ToolLeftOut { server, tool, reason }.emit(&self.metrics);
             }
@@ -310,13 +310,13 @@ impl Pool {
         left.leave(instance);
         let had = left.facts.swap(None).is_some();
         if let (Some(observer), true) = (self.observer(), had) {
-            observer.lists_changed(&self.spec.name, before.era, &ListKind::ALL);
+            observer.lists_changed(&self.name, before.era, &ListKind::ALL);
         }
     }
 
     /// The configured era, if the configuration fixes it.
     pub(crate) fn configured(&self) -> Option<Era> {
-        handshake::era_of(self.spec.revision)
+        handshake::era_of(self.spec().revision)
     }
 
     pub(crate) fn first_era(&self) -> Era {

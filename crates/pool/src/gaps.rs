@@ -42,7 +42,7 @@ impl Pool {
                 _ => Vec::new(),
             };
             for missing in self.gaps_of(now, kind).into_iter().filter(|gap| !known.contains(gap)) {
-                let (server, list) = (&self.spec.name, kind.method().as_str());
+                let (server, list) = (&self.name, kind.method().as_str());
                 ListIncomplete { server, list, gaps: &missing.why }.emit(&self.metrics);
             }
         }
@@ -86,7 +86,7 @@ impl Pool {
 
     /// A remark for a server that answered with another revision than the configuration asks for.
     fn other_revision(&self, answered: Revision) -> Option<String> {
-        match self.spec.revision {
+        match self.spec().revision {
             RevisionChoice::Date(asked) if asked != answered.as_str() => {
                 Some(format!("answered with {answered} when it was asked for {asked} (`revision`)"))
             }

@@ -61,7 +61,7 @@ impl Pool {
                 () = until_over(&mut exchange) => {}
                 () = self.closing.cancelled() => {}
                 () = tokio::time::sleep(KEPT_MAX) => {
-                    let (server, instance) = (&self.spec.name, permit.instance().id);
+                    let (server, instance) = (&self.name, permit.instance().id);
                     TurnGivenOn { server, instance, after: KEPT_MAX }.emit();
                 }
             }

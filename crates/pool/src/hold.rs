@@ -278,7 +278,7 @@ impl Pool {
     /// The refusal of a call to a server that is held.
     pub(crate) fn held_refusal(&self) -> Option<Refusal> {
         let hold = self.holding.held()?;
-        let (name, brief) = (&self.spec.name, hold.why.brief());
+        let (name, brief) = (&self.name, hold.why.brief());
         let refusal = match hold.kind {
             kind if kind != HoldKind::Held
                 && let Some(loading) = hold.why.loading() =>

@@ -31,7 +31,7 @@ impl Pool {
         let _ = self.primary.set(primary.clone());
         self.supervise(primary);
         let pool = self.clone();
-        let every = IDLE_CHECK_EVERY.min(self.spec.pool.idle_timeout / 2);
+        let every = IDLE_CHECK_EVERY.min(self.spec().pool.idle_timeout / 2);
         self.tasks.spawn(async move {
             loop {
                 let check = Instant::now() + every;
@@ -90,13 +90,13 @@ impl Pool {
         let mut limits = self
             .host
             .abilities()
-            .restart_policy(self.spec.start_deadline, self.seed.wrapping_add(id.0));
+            .restart_policy(self.spec().start_deadline, self.seed.wrapping_add(id.0));
         // Only the instance that keeps the lists up to date is started without being wanted.
         let is_primary = member.is_none() && self.primary.get().is_none();
-        if !is_primary || self.rests_when_unused() || self.spec.restart != RestartRule::Always {
+        if !is_primary || self.rests_when_unused() || self.spec().restart != RestartRule::Always {
             limits.revivals_max = 0;
         }
-        limits.rule = self.spec.restart;
+        limits.rule = self.spec().restart;
         let lifecycle = Lifecycle::new(limits, Instant::now());
         let era = key.era;
         let roster = Arc::downgrade(self);
@@ -147,8 +147,8 @@ impl Pool {
     pub(crate) fn is_unused(&self, base: &Instance, now: Instant) -> bool {
         // One that was started for detection only is ended sooner.
         let most = match self.is_primary(base) || base.was_used() {
-            true => self.spec.pool.idle_timeout,
-            false => self.spec.pool.idle_timeout.min(BRIEF),
+            true => self.spec().pool.idle_timeout,
+            false => self.spec().pool.idle_timeout.min(BRIEF),
         };
         !base.is_in_use() && base.idle_for(now) > most
     }

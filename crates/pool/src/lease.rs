@@ -215,7 +215,7 @@ impl Pool {
         if let Some(refusal) = self.held_refusal() {
             return refusal;
         }
-        let (name, max) = (&self.spec.name, self.spec.pool.instances_max);
+        let (name, max) = (&self.name, self.spec().pool.instances_max);
         match (reason, instance) {
             (RefusalReason::Away(_) | RefusalReason::Starting(_), Some(instance)) => {
                 self.not_ready(instance)

@@ -42,7 +42,7 @@ impl Pool {
             self.facts(Era::Legacy)?;
             let answer = {
                 let mut known = self.client_lists.known.lock();
-                known.look_up(self.spec.asks, capabilities, Instant::now())
+                known.look_up(self.spec().asks, capabilities, Instant::now())
             };
             let stale = match answer {
                 LookUp::AsForAll => return None,
@@ -68,7 +68,7 @@ impl Pool {
         deadline: Instant,
     ) -> bool {
         self.client_lists(capabilities, deadline).await.is_none()
-            && self.client_lists.known.lock().are_alike(self.spec.asks) != Some(false)
+            && self.client_lists.known.lock().are_alike(self.spec().asks) != Some(false)
     }
 
     /// Starts a probe for one set of capabilities. Because a probe may start a process, the daemon runs one
@@ -102,7 +102,7 @@ impl Pool {
             }
         };
         if let Err(refusal) = acquired {
-            let server = &self.spec.name;
+            let server = &self.name;
             tracing::debug!(target: "mainstay", %server, %refusal, "client-specific lists could not be fetched");
         }
     }
@@ -119,13 +119,13 @@ impl Pool {
             let mut known = self.client_lists.known.lock();
             let missed = known.learn(&key.capabilities, all, &base, facts);
             if let Some(alike) = known.are_alike(Asks::Auto) {
-                self.findings.keep(&self.spec.name, known.version(), alike);
+                self.findings.keep(&self.name, known.version(), alike);
             }
             missed
         };
         self.client_lists.learnt.send_modify(|count| *count += 1);
         if let (Some(observer), true) = (self.observer(), missed) {
-            observer.lists_changed(&self.spec.name, Era::Legacy, &ListKind::ALL);
+            observer.lists_changed(&self.name, Era::Legacy, &ListKind::ALL);
         }
     }
 
@@ -136,7 +136,7 @@ impl Pool {
         }
         let answer = {
             let mut known = self.client_lists.known.lock();
-            known.look_up(self.spec.asks, capabilities, Instant::now())
+            known.look_up(self.spec().asks, capabilities, Instant::now())
         };
         if let LookUp::Unknown { ask: Some(ask), .. } = answer {
             self.discover_lists(ask);
@@ -151,11 +151,11 @@ impl Pool {
         let target = self.host.target();
         let version = version_of(&target, &info.unwrap_or_default());
         let older = self.revisions.refused_latest();
-        if !self.findings.keep_older_revision(&self.spec.name, &target, &version, older) {
+        if !self.findings.keep_older_revision(&self.name, &target, &version, older) {
             // The next run asks for the latest.
             self.revisions.forget();
         }
-        let finding = self.findings.is_uniform(&self.spec.name, &version);
+        let finding = self.findings.is_uniform(&self.name, &version);
         self.client_lists.known.lock().note_base(&version, finding, changed);
         self.client_lists.learnt.send_modify(|count| *count += 1);
     }

@@ -45,7 +45,7 @@ pub(crate) fn log_panic(pool: &Arc<Pool>, what: &'static str, panic: &Panic) -> 
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned());
-    let error = Panicked { what, server: pool.spec.name.clone(), text };
+    let error = Panicked { what, server: pool.name.clone(), text };
     let error_id = CorrelationId::next().to_string();
     InternalFault { error_id: &error_id, request_id: None, error: &error }.emit(&pool.metrics);
     format!("internal error in Mainstay: see error_id {error_id} in its log")

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use mainstay_model::Budget;
+use arc_swap::{ArcSwap, Guard};
 use mainstay_model::settings::{Idle, ServerSpec};
+use mainstay_model::{Budget, Name};
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::hang::Habit;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
@@ -52,7 +53,9 @@ pub struct Parts {
 /// The pool of one server.
 #[derive(Debug)]
 pub struct Pool {
-    pub spec: ServerSpec,
+    pub name: Name,
+    /// The settings in force. What an instance is started from never changes in it.
+    spec: ArcSwap<ServerSpec>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
@@ -160,8 +163,14 @@ impl Pool {
             calls_waiting: AtomicUsize::new(0),
             is_late: AtomicBool::new(false),
             calls_ended: AtomicU64::new(0),
-            spec,
+            name: spec.name.clone(),
+            spec: ArcSwap::from_pointee(spec),
         })
+    }
+
+    /// The settings in force. A reload may replace them at any time.
+    pub fn spec(&self) -> Guard<Arc<ServerSpec>> {
+        self.spec.load()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -175,7 +184,7 @@ impl Pool {
 
     /// Whether the primary instance is stopped when nobody uses it.
     pub(crate) fn rests_when_unused(&self) -> bool {
-        self.spec.idle == Idle::Stop
+        self.spec().idle == Idle::Stop
     }
 
     /// The host that starts the instances.

@@ -248,8 +248,8 @@ impl Pool {
 
     /// The refusal of a request for a server whose start began at `begun`.
     fn loading(&self, begun: Instant, because: &str) -> Refusal {
-        let name = &self.spec.name;
-        let (took, most) = (begun.elapsed(), self.spec.start_deadline);
+        let name = &self.name;
+        let (took, most) = (begun.elapsed(), self.spec().start_deadline);
         let (wait, usually) = match (self.expected_in(begun), self.start_times.usual()) {
             (Some(left), Some(usual)) => (left, format!("a start usually takes {usual:.1?}")),
             _ => (
@@ -267,7 +267,7 @@ impl Pool {
     /// What a start that takes long is waiting for, as a reason for the status.
     pub(crate) fn slow_start(&self, state: InstanceState, begun: Instant) -> Option<String> {
         let took = Duration::from_secs(begun.elapsed().as_secs());
-        let most = self.spec.start_deadline;
+        let most = self.spec().start_deadline;
         let what = match state {
             InstanceState::Starting => "it has not started",
             InstanceState::Handshaking => "it has not finished the handshake",
@@ -283,13 +283,14 @@ impl Pool {
     /// Whether the server can't start before the daemon itself is restarted: variables and secrets are read
     /// only then.
     pub(crate) fn needs_restart(&self) -> bool {
-        !self.spec.lacks.is_empty()
+        !self.spec().lacks.is_empty()
     }
 
     /// What to do about a server that lacks variables or secrets. Names variables, and no path.
     fn remedy(&self) -> String {
         let mut variables: Vec<&str> = Vec::new();
-        for lack in &self.spec.lacks {
+        let spec = self.spec();
+        for lack in &spec.lacks {
             match lack {
                 Lack::Variable(name) if !variables.contains(&&**name) => variables.push(name),
                 Lack::Variable(_) | Lack::Secret { .. } | Lack::Value { .. } => {}
@@ -299,7 +300,7 @@ impl Pool {
         match variables.as_slice() {
             [] => format!(
                 "`mainstay status {}` names the secret; then restart the daemon: {restart}",
-                self.spec.name
+                self.name
             ),
             names => format!(
                 "set {} in the daemon's environment, and restart it: {restart}",
@@ -309,7 +310,7 @@ impl Pool {
     }
 
     pub(crate) fn unavailable(&self, why: &str) -> Refusal {
-        let name = &self.spec.name;
+        let name = &self.name;
         Refusal::new(RefusalCode::ServerUnavailable, format!("server {name} can't be used: {why}"))
             .server(name)
             .hint(format!("`mainstay status {name}` shows why, with its last output"))

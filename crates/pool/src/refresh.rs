@@ -72,7 +72,7 @@ impl Pool {
             && !run.refreshes.is_pending(kind)
             && let Err(failure) = self.fetch(&base, &run, kind, deadline).await
         {
-            tracing::debug!(server = %self.spec.name, %failure, "list is not refreshed");
+            tracing::debug!(server = %self.name, %failure, "list is not refreshed");
         }
     }
 

@@ -287,7 +287,7 @@ impl Run {
         let calls = self.pool.calls_ended();
         let first = FirstLists {
             ask_undeclared: self.pool.asks_undeclared.load(Ordering::Relaxed),
-            ..FirstLists::within(self.pool.spec.start_deadline)
+            ..FirstLists::within(self.pool.spec().start_deadline)
         };
         let copy;
         let revisions = match self.pool.is_primary(&self.instance) {
@@ -330,10 +330,10 @@ impl Run {
         if let (true, Some(usual)) =
             (self.pool.is_primary(&self.instance), self.pool.start_times.usual())
         {
-            self.pool.findings.keep_start(&self.pool.spec.name, &self.pool.host.target(), usual);
+            self.pool.findings.keep_start(&self.pool.name, &self.pool.host.target(), usual);
         }
         InstanceReady {
-            server: &self.pool.spec.name,
+            server: &self.pool.name,
             instance: self.instance.id,
             revision: facts.revision.as_str(),
             tools: facts.lists.of(ListKind::Tools).len(),
@@ -361,7 +361,7 @@ impl Run {
 
     fn started(&self, pid: Option<u32>) {
         let again = self.instance.lifecycle.lock().reason().is_some();
-        InstanceStarted { server: &self.pool.spec.name, instance: self.instance.id, pid, again }
+        InstanceStarted { server: &self.pool.name, instance: self.instance.id, pid, again }
             .emit(&self.pool.metrics);
     }
 
@@ -449,12 +449,12 @@ impl Listener for RunListener {
                     .and_then(|params| params.uri?.text().map(|uri| build::string(&uri)));
                 let owners = uri.map(|uri| self.instance.subscribers(&uri)).unwrap_or_default();
                 if let (Some(observer), false) = (self.pool.observer(), owners.is_empty()) {
-                    observer.resource_updated(&self.pool.spec.name, &owners, &message);
+                    observer.resource_updated(&self.pool.name, &owners, &message);
                 }
             }
             _ => {
                 if let Some(observer) = self.pool.observer() {
-                    observer.background(&self.pool.spec.name, &self.instance, &message);
+                    observer.background(&self.pool.name, &self.instance, &message);
                 }
             }
         }
@@ -473,7 +473,7 @@ impl Listener for RunListener {
         let owner = mainstay_upstream::SessionNo(holder);
         holder != 0
             && self.pool.observer().is_some_and(|observer| {
-                observer.question(&self.pool.spec.name, owner, asker.clone(), message)
+                observer.question(&self.pool.name, owner, asker.clone(), message)
             })
     }
 
@@ -484,7 +484,7 @@ impl Listener for RunListener {
         events::StrayLine { instance: self.instance.id, line, why }.emit(&self.pool.server_metrics);
         self.pool.stray_lines.fetch_add(1, Ordering::Relaxed);
         let shown = events::excerpt(line);
-        self.pool.output.push(&self.pool.spec.name, self.instance.id, Written::Stdout, &shown);
+        self.pool.output.push(&self.pool.name, self.instance.id, Written::Stdout, &shown);
         self.unused.note(|| format!("ignored output ({why}): {}", events::excerpt(line)));
     }
 

@@ -28,7 +28,7 @@ impl Pool {
             && self.facts(era).is_none()
             && self.base(era).is_none()
             && self.check_era(era).is_ok();
-        let known = self.findings.has_second_era(&self.spec.name, &self.version());
+        let known = self.findings.has_second_era(&self.name, &self.version());
         if took < SLOW || !open || known == Some(false) {
             return;
         }
@@ -43,7 +43,7 @@ impl Pool {
 
     async fn find_second_era(self: &Arc<Self>, era: Era) {
         let Ok(turn) = self.list_discovery.acquire().await else { return };
-        let deadline = Instant::now() + self.spec.start_deadline + TURN_MAX;
+        let deadline = Instant::now() + self.spec().start_deadline + TURN_MAX;
         let mut detection = std::pin::pin!(self.detect(era, Wait::Always, deadline));
         let support = match tokio::time::timeout(TURN_MAX, &mut detection).await {
             Ok(support) => support,
@@ -58,7 +58,7 @@ impl Pool {
             EraSupport::No if self.dialects.get(era).is_refused_for_good() => true,
             EraSupport::No | EraSupport::NotYet(_) => return,
         };
-        self.findings.keep_second_era(&self.spec.name, &self.version(), !lacks);
+        self.findings.keep_second_era(&self.name, &self.version(), !lacks);
     }
 
     /// What identifies the version of the server. Empty before its first run.

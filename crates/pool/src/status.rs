@@ -28,8 +28,8 @@ impl Pool {
     /// Whether the numbers of the server count in the sum over all pools: it has a pool by its
     /// configuration, or lends each instance to one session or call.
     pub fn has_pool(&self) -> bool {
-        self.spec.pool.is_configured
-            || matches!(self.spec.sharing, Sharing::Session | Sharing::Call)
+        self.spec().pool.is_configured
+            || matches!(self.spec().sharing, Sharing::Session | Sharing::Call)
     }
 
     /// All instances, oldest first.
@@ -70,14 +70,14 @@ impl Pool {
             active,
             idle: counts.idle,
             total: active + counts.idle,
-            max_pool_size: self.spec.pool.instances_max,
-            min_pool_size: self.spec.pool.instances_min,
+            max_pool_size: self.spec().pool.instances_max,
+            min_pool_size: self.spec().pool.instances_min,
         }
     }
 
     /// Which calls an instance is for, as in [`InstanceStatus::only_for`].
     fn only_for(&self, instance: &Instance) -> Option<&'static str> {
-        match self.spec.sharing {
+        match self.spec().sharing {
             Sharing::User | Sharing::Shared => None,
             Sharing::Session | Sharing::Call if instance.supplies_lists() => Some("lists"),
             Sharing::Session => Some("session"),
@@ -138,10 +138,10 @@ impl Pool {
         let restarts = instances.iter().map(|instance| instance.restarts).sum::<u64>()
             + self.past_restarts.load(Ordering::Relaxed);
         let mut status = ServerStatus {
-            name: self.spec.name.clone(),
+            name: self.name.clone(),
             kind: self.host.abilities().kind.to_owned(),
             target: self.host.target(),
-            required: self.spec.required,
+            required: self.spec().required,
             state: InstanceState::Stopped,
             reason: None,
             last_output: Vec::new(),

@@ -42,7 +42,7 @@ impl CallRecord {
         refusal.data.request_id = Some(self.request_id.to_string());
         tracing::info!(
             target: "mainstay",
-            request_id = %self.request_id, server = %pool.spec.name,
+            request_id = %self.request_id, server = %pool.name,
             method = self.method.as_str(), code = refusal.code.name(), reason = %refusal.message,
             "call refused"
         );

@@ -255,7 +255,7 @@ impl Endpoint {
     /// Returns the URI under which a server's resource is published, if it differs from the
     /// server's own.
     pub(crate) fn published_uri(&self, server: ServerId, own: &str) -> Option<String> {
-        let server = &self.pool(server)?.spec.name;
+        let server = &self.pool(server)?.name;
         let at = ListKind::Resources as usize;
         let assigned = self.state.merged.assigned.lock();
         let published = name_of(&assigned.fresh[at], &assigned.shown[at], server.as_str(), own)?;
@@ -352,7 +352,7 @@ impl Endpoint {
         let seen_at = |uri: &str| {
             let seen = assigned.seen_resources.iter().filter_map(|listing| listing.find(uri));
             let mut seen = seen.filter(|entry| *entry.own == *uri);
-            Some(self.pool(seen.next()?.server)?.spec.name.as_str().into())
+            Some(self.pool(seen.next()?.server)?.name.as_str().into())
         };
         let form = match kind {
             ListKind::Tools | ListKind::Prompts => KeyForm::Name,
@@ -393,7 +393,7 @@ impl Endpoint {
         let mut own_names: HashMap<&str, HashSet<&str>> = HashMap::new();
         for entry in lists.iter().flat_map(|listing| listing.entries()) {
             if let Some(pool) = self.pool(entry.server) {
-                own_names.entry(pool.spec.name.as_str()).or_default().insert(&entry.own);
+                own_names.entry(pool.name.as_str()).or_default().insert(&entry.own);
             }
         }
         own_names

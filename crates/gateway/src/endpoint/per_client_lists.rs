@@ -51,7 +51,7 @@ pub(crate) async fn single_server_page(
     deadline: Instant,
 ) -> Option<String> {
     let [Server { pool, .. }] = &endpoint.servers[..] else { return None };
-    if !session.capabilities.is_interactive() || pool.spec.sharing == Sharing::Session {
+    if !session.capabilities.is_interactive() || pool.spec().sharing == Sharing::Session {
         return None;
     }
     let base = pool.facts(Era::Legacy)?;

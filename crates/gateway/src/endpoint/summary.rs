@@ -65,7 +65,7 @@ impl Endpoint {
             let listing = self.listing(self.largest_view(kind), kind);
             let entries = listing.entries().iter().filter(|entry| entry.name != entry.own);
             let items = entries.filter_map(|entry| {
-                let server = self.pool(entry.server)?.spec.name.clone();
+                let server = self.pool(entry.server)?.name.clone();
                 let (own, published) = (entry.own.to_string(), entry.name.to_string());
                 Some(RenamedItem { kind, server, own, published })
             });

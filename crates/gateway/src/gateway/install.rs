@@ -76,11 +76,7 @@ impl Gateway {
                 for uri in uris {
                     session.remove_subscription(server.id, &uri);
                     if let Some(serial) = session.serial() {
-                        self.sessions.store.unsubscribed(
-                            serial,
-                            server.pool.spec.name.as_str(),
-                            &uri,
-                        );
+                        self.sessions.store.unsubscribed(serial, server.pool.name.as_str(), &uri);
                     }
                 }
             }
@@ -200,7 +196,7 @@ impl Retiring {
             stopping.spawn(async move {
                 let calls = pool.in_flight();
                 pool.stop().await;
-                let server = &pool.spec.name;
+                let server = &pool.name;
                 tracing::info!(target: "mainstay", %server, calls, "instances of a server stopped");
             });
         }

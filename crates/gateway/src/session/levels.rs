@@ -123,7 +123,7 @@ impl ServerLevels {
             let params = format!(r#"{{"level":{json}}}"#);
             let ask = permit.ask("logging/setLevel", Some(&params));
             if let Ok(Ok(Err(error))) = tokio::time::timeout(within, ask).await {
-                tracing::debug!(server = %pool.spec.name, %error, "server refuses a log level");
+                tracing::debug!(server = %pool.name, %error, "server refuses a log level");
             }
         }
     }

@@ -36,8 +36,8 @@ struct SharingRules<P> {
 impl SharingRules<()> {
     fn for_pool(pool: &Pool) -> SharingRules<impl Fn() -> bool> {
         SharingRules {
-            sharing: pool.spec.sharing,
-            asks: pool.spec.asks,
+            sharing: pool.spec().sharing,
+            asks: pool.spec().asks,
             shares_questions: || pool.host().abilities().shares_questions,
         }
     }
@@ -107,7 +107,7 @@ pub(crate) async fn acquire_for_list(
     deadline: Instant,
 ) -> Result<Permit, Refusal> {
     let placement = for_session(session, pool);
-    if is_keyed_by_capabilities(&placement.key, pool.spec.sharing)
+    if is_keyed_by_capabilities(&placement.key, pool.spec().sharing)
         && pool.has_uniform_lists(&placement.key.capabilities, known_by).await
     {
         let base = Placement::base(placement.key.era, placement.owner);

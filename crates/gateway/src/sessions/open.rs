@@ -136,7 +136,7 @@ async fn merged_result(sessions: &Sessions, endpoint: &Endpoint, revision: Revis
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = InitializeResult::parse(&text).ok().and_then(|said| said.instructions);
         if let Some(said) = said.and_then(|said| said.text().map(std::borrow::Cow::into_owned)) {
-            instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));
+            instructions.push_str(&format!("# {}\n{said}\n\n", pool.name));
         }
     }
     let instructions = Some(instructions.trim_end()).filter(|text| !text.is_empty());

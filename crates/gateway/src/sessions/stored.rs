@@ -64,7 +64,7 @@ impl Sessions {
     ) {
         let Some(serial) = session.serial() else { return };
         let Some(pool) = self.directory.pool(server) else { return };
-        let name = pool.spec.name.as_str();
+        let name = pool.name.as_str();
         if subscribed {
             self.store.subscribed(serial, self.serving.clock.unix_seconds(), name, uri);
         } else {

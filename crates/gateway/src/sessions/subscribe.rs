@@ -104,14 +104,14 @@ pub(crate) async fn resubscribe(
     let permit = match subscription_permit(sessions, session, pool).await {
         Ok(permit) => permit,
         Err(refusal) => {
-            tracing::debug!(server = %pool.spec.name, %refusal, "a subscription can't be restored yet");
+            tracing::debug!(server = %pool.name, %refusal, "a subscription can't be restored yet");
             return false;
         }
     };
     // The session may have ended meanwhile or have unsubscribed.
     let wanted = || session.is_subscribed(server, uri);
     if let Err(error) = subscribe_at(sessions, session, server, &permit, uri, wanted).await {
-        tracing::debug!(server = %pool.spec.name, error, "server refuses a restored subscription");
+        tracing::debug!(server = %pool.name, error, "server refuses a restored subscription");
         session.remove_subscription(server, uri);
         sessions.store_subscription(session, server, uri, false).await;
     }

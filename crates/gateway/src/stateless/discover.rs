@@ -52,7 +52,7 @@ async fn merged(serving: &Serving, endpoint: &Endpoint) -> Bytes {
         let text = String::from_utf8_lossy(&facts.greeting);
         let said = Discovered::parse(&text).ok().and_then(|said| said.instructions);
         if let Some(said) = said.and_then(|said| said.text().map(std::borrow::Cow::into_owned)) {
-            instructions.push_str(&format!("# {}\n{said}\n\n", pool.spec.name));
+            instructions.push_str(&format!("# {}\n{said}\n\n", pool.name));
         }
     }
     let instructions = match instructions.trim_end() {

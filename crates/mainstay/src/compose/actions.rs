@@ -75,8 +75,8 @@ impl Operator {
 
     async fn refresh(&self, server: String, dry_run: bool) -> Result<String, ActionError> {
         let pools = self.gateway.upgrade().map(|gateway| gateway.pools()).unwrap_or_default();
-        let Some(pool) = pools.iter().find(|pool| pool.spec.name.as_str() == server) else {
-            let servers = pools.iter().map(|pool| pool.spec.name.to_string()).collect();
+        let Some(pool) = pools.iter().find(|pool| pool.name.as_str() == server) else {
+            let servers = pools.iter().map(|pool| pool.name.to_string()).collect();
             return Err(ActionError::NoSuchServer { name: server, servers });
         };
         let ready = eras(pool);

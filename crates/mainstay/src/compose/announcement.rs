@@ -31,7 +31,7 @@ fn lines(gateway: &Gateway, addresses: &Addresses, serves: Serves) -> Vec<String
         let own = endpoint.path().replacen("/mcp", root, 1);
         let public = gateway.public_url().map(|public| public.url_for(&own));
         let url = public.unwrap_or_else(|| format!("http://{at}{own}"));
-        let servers: Vec<_> = endpoint.pools().map(|pool| pool.spec.name.as_str()).collect();
+        let servers: Vec<_> = endpoint.pools().map(|pool| pool.name.as_str()).collect();
         if servers.is_empty() {
             continue;
         }

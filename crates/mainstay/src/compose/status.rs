@@ -105,7 +105,7 @@ impl Status {
             let memory = status.memory_of(&gateway);
             sample.memory(memory.usage_bytes, memory.limit_bytes);
             for pool in gateway.pools() {
-                let name = pool.spec.name.as_str();
+                let name = pool.name.as_str();
                 sample.calls_in_flight(name, pool.in_flight());
                 sample.calls_waiting(name, pool.calls_waiting());
                 // No breaker exists yet, so none has ever opened.
@@ -164,7 +164,7 @@ impl Status {
             let mut server = match view {
                 View::Operator => Server::from(status),
                 View::Open => Server::from(ServerStatus {
-                    target: target::shown(&pool.spec.runtime),
+                    target: target::shown(&pool.spec().runtime),
                     reason: status.brief_reason.clone(),
                     last_output: Vec::new(),
                     note: status.brief_note.clone(),
@@ -206,7 +206,7 @@ impl Source for Status {
         let draining = gateway.as_ref().is_none_or(|gateway| gateway.is_draining());
         let pools = gateway.iter().flat_map(|gateway| gateway.pools());
         let pools = pools.filter(|pool| pool.has_pool()).map(|pool| {
-            let serves = servers.iter().any(|it| it.name == pool.spec.name && it.state.serves());
+            let serves = servers.iter().any(|it| it.name == pool.name && it.state.serves());
             (pool_numbers(&pool), serves)
         });
         let connection_pool = ConnectionPool::of(pools);
@@ -243,7 +243,7 @@ impl Source for Status {
                 .iter()
                 .map(|endpoint| api::Endpoint {
                     path: endpoint.path(),
-                    servers: endpoint.pools().map(|pool| pool.spec.name.clone()).collect(),
+                    servers: endpoint.pools().map(|pool| pool.name.clone()).collect(),
                     listens: endpoint.streams_open(StreamKind::Listen),
                     streams: streams(|kind| endpoint.streams_open(kind)),
                     lists: merged_lists(endpoint),
@@ -283,7 +283,7 @@ impl Source for Status {
 
     fn pool(&self, server: &str) -> Option<PoolNumbers> {
         let gateway = self.gateway.upgrade()?;
-        gateway.pools().iter().find(|pool| pool.spec.name.as_str() == server).map(pool_numbers)
+        gateway.pools().iter().find(|pool| pool.name.as_str() == server).map(pool_numbers)
     }
 }
 
@@ -373,7 +373,7 @@ pub(super) fn endpoints(gateway: &Gateway) -> Vec<Arc<Endpoint>> {
     let topology = gateway.topology();
     let mut endpoints = topology.endpoints().to_vec();
     let place = |endpoint: &Endpoint| {
-        let mut servers = topology.servers().iter().map(|server| &server.pool.spec.name);
+        let mut servers = topology.servers().iter().map(|server| &server.pool.name);
         servers.position(|server| server.as_str() == endpoint.name).unwrap_or(usize::MAX)
     };
     endpoints.sort_by_cached_key(|endpoint| {

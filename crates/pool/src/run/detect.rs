@@ -44,12 +44,12 @@ impl Run {
     pub(super) fn revision_choice(&self) -> RevisionChoice {
         if self.pool.is_primary(&self.instance) {
             let modern_first = self.pool.modern_first.load(Ordering::Acquire);
-            return match self.pool.spec.revision {
+            return match self.pool.spec().revision {
                 RevisionChoice::Auto if modern_first => RevisionChoice::Modern,
                 configured => configured,
             };
         }
-        match (self.pool.spec.revision, self.instance.key().era) {
+        match (self.pool.spec().revision, self.instance.key().era) {
             (date @ RevisionChoice::Date(_), _) => date,
             (_, Era::Legacy) => RevisionChoice::Legacy,
             (_, Era::Modern) => RevisionChoice::Modern,
@@ -64,7 +64,7 @@ impl Run {
         let began_modern = self.revision_choice() == RevisionChoice::Modern;
         let done = self.handshake.get() == Some(&HandshakeOutcome::Done);
         if self.pool.is_primary(&self.instance)
-            && self.pool.spec.revision == RevisionChoice::Auto
+            && self.pool.spec().revision == RevisionChoice::Auto
             && !done
         {
             let refused = link.era() == Era::Modern || self.pool.revisions.was_silent_in_all();
@@ -106,7 +106,7 @@ impl Run {
             Some(HandshakeOutcome::Lost) | None => Some(ASK_AGAIN_AFTER),
         };
         let reason = match silent {
-            true => format!("it did not answer within {:?}", self.pool.spec.start_deadline),
+            true => format!("it did not answer within {:?}", self.pool.spec().start_deadline),
             false => reason.clone(),
         };
         let answered = [HandshakeOutcome::NotSpoken, HandshakeOutcome::Refused];

@@ -47,7 +47,7 @@ impl Run {
 
 async fn fetch_again(pool: &Pool, instance: &Arc<Instance>, run: &ReadyRun, kind: ListKind) {
     let mut fetch = FetchGuard { run, kind, outcome: RefreshOutcome::Failed };
-    let whole = pool.spec.start_deadline.max(PAGE_PATIENCE);
+    let whole = pool.spec().start_deadline.max(PAGE_PATIENCE);
     let patience = Patience { page: PAGE_PATIENCE, whole };
     run.ages.begin(kind, pool.calls_ended());
     // If the link is lost, the run ends.
@@ -60,7 +60,7 @@ async fn fetch_again(pool: &Pool, instance: &Arc<Instance>, run: &ReadyRun, kind
         && let Some(observer) = pool.observer()
         && let Some(notification) = notification(kind)
     {
-        observer.background(&pool.spec.name, instance, &notification);
+        observer.background(&pool.name, instance, &notification);
     }
 }
 

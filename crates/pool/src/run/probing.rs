@@ -18,7 +18,7 @@ impl Run {
 
     /// Begins to look for the line of a `log` probe. Called before the start, so that no line is missed.
     pub(super) fn watch_output(&self) {
-        let name = &self.pool.spec.name;
+        let name = &self.pool.name;
         let sighting = self
             .probe()
             .and_then(|probe| probe.watch_output(&self.pool.output, name, self.instance.id));

@@ -90,7 +90,7 @@ impl Relay {
                 // The subscription was honoured once, and the client relies on it.
                 ListenEnd::Refused => {}
             }
-            let (server, request_id) = (&pool.spec.name, &self.listen.request_id);
+            let (server, request_id) = (&pool.name, &self.listen.request_id);
             let wait_ms = wait.as_millis() as u64;
             tracing::debug!(
                 target: "mainstay", %request_id, %server, wait_ms,
