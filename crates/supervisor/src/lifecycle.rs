@@ -17,7 +17,9 @@
 //! instance whose probe fails is `Unhealthy`, and ready again once the probe passes. A job that ended with
 //! code 0 is `Done`.
 
+mod event;
 mod history;
+mod policy;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
@@ -28,74 +30,14 @@ use std::time::{Duration, Instant};
 use mainstay_model::settings::RestartRule;
 use mainstay_model::status::InstanceState;
 
+pub use self::event::{Effect, LifecycleEvent, RunEvent};
 use self::history::{History, RestartDecision};
-use crate::backoff::{Backoff, Jitter};
+pub use self::policy::{CrashLoop, RestartPolicy};
 
 /// The number of a run of an instance, counted from 1. A run lasts from a start to the loss or stop that
 /// ends it. Run events carry the number, so that late events of an earlier run are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunNo(u64);
-
-/// An input of the state machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LifecycleEvent {
-    /// The instance is needed. Earlier losses are forgotten.
-    Start,
-    /// What the instance needs is ready again. Earlier losses still count.
-    Resume,
-    /// The driver reports an event of the run that it was told to spawn.
-    Heard(RunNo, RunEvent),
-    /// The instance is no longer needed.
-    Stop,
-    /// The driver has carried out [`Stop`](LifecycleEvent::Stop): no part of the instance is left.
-    Stopped,
-    /// Somebody wants to use the instance. Starts an instance that rests.
-    Wanted,
-    /// Nobody has used the instance for its idle time. A ready instance rests.
-    Unused { reason: String },
-    /// Time has passed. An early tick has no effect; a late tick only delays its effect.
-    Tick,
-}
-
-/// What the driver reports about a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunEvent {
-    /// The process has started, or the connection is open.
-    Spawned,
-    /// The handshake is complete and the lists are fetched.
-    Ready,
-    /// The instance exited, closed its connection, stopped responding, or could not be started.
-    Lost { reason: String },
-    /// The instance ended itself without an error while nobody used it. `served`: after it had answered
-    /// a call.
-    Finished { reason: String, served: bool },
-    /// The process of a service exited with code 0.
-    Exited { reason: String },
-    /// The probe of an instance that starts did not pass yet.
-    NotYet { reason: String },
-    /// The probe of a ready instance failed too often in a row. The instance answers, so a restart would not
-    /// help it.
-    Unfit { reason: String },
-    /// The probe of an unhealthy instance passed.
-    Fit,
-    /// No restart can help, for example because the command does not exist or the protocol is wrong.
-    Unserveable { reason: String },
-}
-
-/// What the driver must do. It completes each effect before it begins the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Start a run and report its events under this number.
-    Spawn(RunNo),
-    /// Start the handshake. Report [`RunEvent::Ready`] once the first lists are fetched.
-    Handshake,
-    /// Admit calls.
-    OpenGate,
-    /// Admit no new calls. Calls in flight may finish before the next effect.
-    ShutGate,
-    /// End everything that is left of the run. Has no effect if nothing is left.
-    Kill,
-}
 
 /// The error for an event that the current state does not allow: a fault of the driver. The state has
 /// not changed.
@@ -104,46 +46,6 @@ pub enum Effect {
 pub struct IllegalTransition {
     pub state: InstanceState,
     pub event: LifecycleEvent,
-}
-
-/// Time policy of a start, and the rules for restarts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RestartPolicy {
-    /// The time limit for a start: process, handshake and first lists together.
-    pub start: Duration,
-    /// Whether an instance that ended is restarted.
-    pub rule: RestartRule,
-    /// Whether the instance is a job, which is done when it has exited with code 0.
-    pub is_job: bool,
-    /// The waits after the first starts in a row that reached the time limit.
-    pub late_waits: [Duration; 2],
-    /// The waits between restarts. The first restart of a healthy instance has no wait.
-    pub backoff: Backoff,
-    /// The jitter of those waits.
-    pub jitter: Jitter,
-    /// An instance that has been ready for this long is healthy: earlier losses are forgotten.
-    pub health: Duration,
-    /// What counts as a crash loop. `None` restarts the instance after each backoff without end.
-    pub crash_loop: Option<CrashLoop>,
-    /// How many times an instance that ended itself without an error is restarted at once. Later it rests
-    /// until it is wanted.
-    pub revivals_max: u8,
-    /// The time between two tries of an instance that can't be served.
-    pub failed_pause: Duration,
-}
-
-/// The definition of a crash loop, and the pause between restarts in one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CrashLoop {
-    /// More restarts than this within `window` are a crash loop: an instance that is lost after the next one
-    /// is restarted at long intervals. An instance keeps the times of one restart more than this.
-    pub restarts_max: u8,
-    pub window: Duration,
-    /// This many starts in a row that reached the time limit are a crash loop, however long they took. With
-    /// a time limit of minutes they would never exceed `restarts_max` within `window`.
-    pub late_starts_max: u8,
-    /// The time between two restarts in a crash loop.
-    pub pause: Duration,
 }
 
 /// The state machine of one instance. See the picture in the module's documentation.
@@ -203,46 +105,6 @@ use RunEvent::{Exited, Finished, Fit, Lost, NotYet, Ready, Spawned, Unfit, Unser
 impl RunNo {
     pub fn get(self) -> u64 {
         self.0
-    }
-}
-
-// === impl RestartPolicy ===
-
-impl RestartPolicy {
-    /// The default policy with this time limit for a start. The seed determines the jitter; use a
-    /// different seed for each instance.
-    pub fn new(start: Duration, seed: u64) -> Self {
-        Self { start, jitter: Jitter::seeded(seed), ..Self::default() }
-    }
-}
-
-impl Default for RestartPolicy {
-    fn default() -> Self {
-        Self {
-            start: Duration::from_secs(120),
-            rule: RestartRule::Always,
-            is_job: false,
-            late_waits: [Duration::from_secs(5), Duration::from_secs(10)],
-            backoff: Backoff::default(),
-            jitter: Jitter::none(),
-            health: Duration::from_secs(60),
-            crash_loop: Some(CrashLoop::default()),
-            revivals_max: 1,
-            failed_pause: Duration::from_secs(300),
-        }
-    }
-}
-
-// === impl CrashLoop ===
-
-impl Default for CrashLoop {
-    fn default() -> Self {
-        Self {
-            restarts_max: 5,
-            window: Duration::from_secs(300),
-            late_starts_max: 3,
-            pause: Duration::from_secs(300),
-        }
     }
 }
 
