@@ -19,6 +19,7 @@ use crate::typed::{Named, Root, Table};
 
 mod probes;
 mod supervised;
+mod tools;
 
 /// The settings; none where a problem has been noted. `env` names the proxies.
 pub(crate) fn assemble(
@@ -133,6 +134,9 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
             Some(written) => pool(written, idle(table)?)?,
             None => PoolSpec::default(),
         },
+        call_timeout: table.duration("call_timeout"),
+        call_timeout_max: table.duration("call_timeout_max"),
+        tools: tools::tools(table)?,
         start_deadline: table.duration("start_timeout")?,
         fetch_deadline: table.duration("fetch_timeout")?,
         lacks: server.lacks.clone(),

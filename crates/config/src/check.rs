@@ -11,6 +11,7 @@ mod probes;
 mod programs;
 mod servers;
 mod services;
+mod tools;
 
 use crate::disk::Disk;
 use crate::notes::Notes;

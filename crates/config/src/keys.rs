@@ -11,6 +11,7 @@ mod pages;
 mod probes;
 mod servers;
 mod services;
+mod tools;
 
 pub(crate) use gateway::GATEWAY;
 pub(crate) use notify::NOTIFY;
@@ -99,6 +100,10 @@ pub(crate) enum Kind {
     /// A table of texts that are never shown.
     Secrets(Map),
     Table(&'static Section),
+    /// Tables of this kind, each under a pattern of the user's for names of tools.
+    Patterns(&'static Section),
+    /// The largest allowed amounts, each under the path of an argument.
+    Maxima(Amount),
     /// Known, but not possible in this version.
     Refused {
         why: &'static str,
@@ -126,6 +131,13 @@ pub(crate) enum Item {
     Method,
     /// One of several words.
     Word(&'static [Word]),
+}
+
+/// What is limited: a number, or a size in bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    Count,
+    Size,
 }
 
 /// The keys of a table of secrets.

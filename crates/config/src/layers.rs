@@ -10,6 +10,7 @@ use crate::document::{At, Entry, Node, Value, parse_value};
 use crate::keys::{Kind, Map, Section, TOP_LEVEL, TopLevel};
 use crate::nearest::nearest;
 use crate::notes::Notes;
+use crate::problem::quoted;
 
 pub(crate) const PREFIX: &str = "MAINSTAY__";
 
@@ -135,6 +136,15 @@ fn find_key(
     let rest = &parts[1..];
     match (&key.kind, rest) {
         (Kind::Table(inner), _) => find_key(root, inner, path, &format!("{begun}{part}__"), rest),
+        (Kind::Patterns(inner), [name, after @ ..]) if !name.is_empty() => {
+            let begun = format!("{begun}{part}__{name}__");
+            path.push(existing_pattern(root, &path, name, &begun)?);
+            find_key(root, inner, path, &begun, after)
+        }
+        (Kind::Patterns(_), _) => Err(Lost {
+            message: "the pattern of a rule is missing".to_owned(),
+            help: Some(format!("write {PREFIX}{begun}{part}__PATTERN__KEY")),
+        }),
         (Kind::Secrets(map), [_, ..]) => {
             let name = map_key(root, &path, *map, &rest.join("__"));
             path.push(name);
@@ -175,6 +185,36 @@ fn existing_or_new(root: &Node, top: &TopLevel, name: &str) -> String {
         .map_or(wanted, |entry| entry.key.clone())
 }
 
+/// The pattern of a rule in the file that has these letters and digits. Others can't be told from the name of a
+/// variable.
+fn existing_pattern(root: &Node, path: &[String], name: &str, begun: &str) -> Result<String, Lost> {
+    let plain = |text: &str| -> String {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_").to_uppercase()
+    };
+    let entries = table_at(root, path).map_or(&[][..], Node::entries);
+    let mut found = entries.iter().filter(|entry| plain(&entry.key) == plain(name));
+    match (found.next(), found.next()) {
+        (Some(entry), None) => Ok(entry.key.clone()),
+        (None, _) => Err(Lost {
+            message: "no rule for tools has this name".to_owned(),
+            help: Some(format!(
+                "{PREFIX}{begun}… changes a rule of the file, found by the letters and digits of its pattern"
+            )),
+        }),
+        (Some(one), Some(other)) => Err(Lost {
+            message: format!("it may be the rule {} or {}", quoted(&one.key), quoted(&other.key)),
+            help: Some("change them in the file".to_owned()),
+        }),
+    }
+}
+
+fn table_at<'a>(root: &'a Node, path: &[String]) -> Option<&'a Node> {
+    path.iter().try_fold(root, |node, key| {
+        node.entries().iter().find(|entry| entry.key == *key).map(|entry| &entry.node)
+    })
+}
+
 /// The key for a variable or a header. Header names ignore case and have `-` where a variable can
 /// only have `_`.
 fn map_key(root: &Node, path: &[String], map: Map, name: &str) -> String {
@@ -182,10 +222,7 @@ fn map_key(root: &Node, path: &[String], map: Map, name: &str) -> String {
         return name.to_owned();
     }
     let header = name.replace('_', "-");
-    let table = path.iter().try_fold(root, |node, key| {
-        node.entries().iter().find(|entry| entry.key == *key).map(|entry| &entry.node)
-    });
-    table
+    table_at(root, path)
         .and_then(|table| {
             table.entries().iter().find(|entry| entry.key.eq_ignore_ascii_case(&header))
         })
@@ -241,7 +278,7 @@ fn value_for(kind: Option<&Kind>, text: &str, at: &At) -> Node {
                 node(Value::List(words.map(|word| node(Value::Text(word.to_owned()))).collect()))
             })
         }
-        Some(Kind::Expected) => {
+        Some(Kind::Expected | Kind::Maxima(_)) => {
             as_toml(|value| matches!(value, Value::Table(_))).unwrap_or_else(as_text)
         }
         _ => as_text(),

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::document::{At, Node, key_text, toml_text};
+use crate::keys::Amount;
 use crate::source::Source;
 use crate::typed::{Placed, Typed};
-use crate::units::format_duration;
+use crate::units::{format_duration, format_size};
 use crate::url_keys;
 
 /// The origin of a value.
@@ -82,7 +83,8 @@ impl Written {
     pub(crate) fn add(all: &mut Vec<Self>, path: &str, typed: &Typed, node: &Node) {
         let value = match typed {
             // The keys of the table are noted one by one.
-            Typed::Table(_) => return,
+            Typed::Table(_) | Typed::Rules(_) => return,
+            Typed::Maxima(amount, maxima) => maxima_json(*amount, maxima),
             Typed::Secrets { values, .. } if !values.is_empty() => {
                 let shown = node.entries().iter().map(|entry| Self {
                     key: format!("{path}.{}", key_text(&entry.key)),
@@ -106,7 +108,7 @@ impl Written {
             Typed::Path(path) => path.to_string_lossy().into(),
             Typed::List(items) => items.iter().map(Placed::shown).collect(),
             Typed::Count(count) => match node.value {
-                crate::document::Value::Text(_) => crate::units::format_size(*count).into(),
+                crate::document::Value::Text(_) => format_size(*count).into(),
                 _ => (*count).into(),
             },
         };
@@ -122,6 +124,15 @@ fn expected_json(members: &[(String, Vec<String>)]) -> serde_json::Value {
         several => several.iter().map(value).collect(),
     };
     members.iter().map(|(path, texts)| (path.clone(), values(texts))).collect()
+}
+
+/// Amounts by the paths of arguments, as they would be written.
+fn maxima_json(amount: Amount, maxima: &[(String, u64)]) -> serde_json::Value {
+    let value = |most: u64| match amount {
+        Amount::Count => most.into(),
+        Amount::Size => serde_json::Value::from(format_size(most)),
+    };
+    maxima.iter().map(|(path, most)| (path.clone(), value(*most))).collect()
 }
 
 // === impl Origins ===

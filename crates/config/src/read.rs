@@ -18,6 +18,7 @@ mod addresses;
 mod elsewhere;
 mod lists;
 mod members;
+mod patterns;
 mod texts;
 mod unknown;
 mod values;

@@ -1,7 +1,7 @@
 //! The reference page, `docs/configuration.md`.
 
 use crate::document::{declared_json, toml_text};
-use crate::keys::{Item, Key, Kind, Map, Section, TOP_LEVEL};
+use crate::keys::{Amount, Item, Key, Kind, Map, Section, TOP_LEVEL};
 use crate::units::{format_duration, format_size};
 
 const HEAD: &str = r#"# Configuration
@@ -38,6 +38,8 @@ The variable for a key is `MAINSTAY__` and the path of the key in capitals, with
 | `MAINSTAY__SERVERS__WEATHER__ENV__API_KEY=…` | `servers.weather.env.API_KEY` |
 | `MAINSTAY__SERVERS__WEATHER__HEADERS__X_API_KEY=…` | `servers.weather.headers.X-API-KEY` |
 | `MAINSTAY__GATEWAY__ALLOWED_HOSTS=a.example,b.example` | `gateway.allowed_hosts` |
+
+A rule of `[servers.NAME.tools]` is found by the letters and digits of its pattern: `"search_*"` by `SEARCH`.
 
 Server names in variables are case-insensitive, and `_` matches `-`. A name that is not in the file adds a server. A name
 with two consecutive underscores can only be set in the file. An unknown key or variable is an error, which suggests the
@@ -105,7 +107,10 @@ fn row(text: &mut String, key: &Key) -> Option<&'static Section> {
     let cells = [format!("`{}`", key.name), kind_text(&key.kind), default, doc]
         .map(|cell| cell.replace('|', "\\|"));
     text.push_str(&format!("| {} |\n", cells.join(" | ")));
-    if let Kind::Table(section) = key.kind { Some(section) } else { None }
+    match key.kind {
+        Kind::Table(section) | Kind::Patterns(section) => Some(section),
+        _ => None,
+    }
 }
 
 fn kind_text(kind: &Kind) -> String {
@@ -142,6 +147,9 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),
         Kind::Secrets(Map::Headers) => "table of headers; `secret:` allowed".to_owned(),
         Kind::Table(_) => "table, below".to_owned(),
+        Kind::Patterns(_) => "table of tables, below".to_owned(),
+        Kind::Maxima(Amount::Count) => "table of numbers, by the paths of arguments".to_owned(),
+        Kind::Maxima(Amount::Size) => "table of sizes, by the paths of arguments".to_owned(),
         Kind::Refused { .. } => "–".to_owned(),
     }
 }

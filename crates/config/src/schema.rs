@@ -1,9 +1,10 @@
 //! The JSON Schema of the file, for editors and other tools.
 
+use mainstay_model::Pattern;
 use serde_json::{Map, Value, json};
 
 use crate::document::declared_json;
-use crate::keys::{Item, Key, Kind, METHODS_KNOWN, Section, TOP_LEVEL, Word};
+use crate::keys::{Amount, Item, Key, Kind, METHODS_KNOWN, Section, TOP_LEVEL, Word};
 
 /// Pattern of a text with a variable, which may be anything once expanded.
 const EXPANDED: &str = r"\$\{";
@@ -68,7 +69,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Choice(words) => choice(words),
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Size { .. } => text_like("[0-9]+([KMG]i?)?B"),
+        Kind::Size { .. } => text_like(SIZE),
         Kind::Duration { .. } => text_like("([0-9]+(ms|s|m|h|d))+"),
         Kind::Account => text_like(ACCOUNT),
         Kind::Listen | Kind::HostPort => text_like(r"(.*:[0-9]{1,5})?"),
@@ -93,6 +94,19 @@ fn value(kind: &Kind) -> Value {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Kind::Table(section) => table(section),
+        Kind::Patterns(section) => json!({
+            "type": "object",
+            "propertyNames": { "minLength": 1, "maxLength": Pattern::CHARS_MAX },
+            "additionalProperties": table(section),
+        }),
+        Kind::Maxima(amount) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": ARGUMENT_PATH },
+            "additionalProperties": match amount {
+                Amount::Count => json!({ "type": "integer", "minimum": 0 }),
+                Amount::Size => text_like(SIZE),
+            },
+        }),
         Kind::Refused { why, .. } => json!({ "not": {}, "description": why }),
     }
 }
@@ -119,6 +133,11 @@ fn list(item: Item) -> Value {
 
 /// A user or group: a name as `useradd` makes them, or a number; empty means unset.
 const ACCOUNT: &str = r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?|";
+
+const SIZE: &str = "[0-9]+([KMG]i?)?B";
+
+/// `inputs`, `inputs[]`, `filter.name` or `.`.
+const ARGUMENT_PATH: &str = r"^(\.|[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*)$";
 
 fn text_like(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^({pattern})$|{EXPANDED}") })

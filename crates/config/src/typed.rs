@@ -9,6 +9,7 @@ use mainstay_model::settings::Lack;
 use mainstay_model::{Name, Redacted};
 
 use crate::document::At;
+use crate::keys::Amount;
 
 /// The whole configuration, read.
 pub(crate) struct Root {
@@ -77,6 +78,10 @@ pub(crate) enum Typed {
         references: BTreeSet<String>,
     },
     Table(Table),
+    /// Tables, each named by its pattern.
+    Rules(Vec<Named>),
+    /// Amounts by the paths of arguments.
+    Maxima(Amount, Vec<(String, u64)>),
 }
 
 /// An item of a list, and where it stands.
@@ -201,6 +206,14 @@ impl Table {
     /// Whether a key of a table of secrets holds a `secret:` reference.
     pub(crate) fn is_reference(&self, table: &str, key: &str) -> bool {
         matches!(self.typed(table), Some(Typed::Secrets { references, .. }) if references.contains(key))
+    }
+
+    pub(crate) fn rules(&self, key: &str) -> &[Named] {
+        if let Some(Typed::Rules(rules)) = self.typed(key) { rules } else { &[] }
+    }
+
+    pub(crate) fn maxima(&self, key: &str) -> &[(String, u64)] {
+        if let Some(Typed::Maxima(_, maxima)) = self.typed(key) { maxima } else { &[] }
     }
 
     pub(crate) fn table(&self, key: &str) -> Option<&Self> {

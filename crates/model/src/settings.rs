@@ -5,6 +5,7 @@
 
 pub mod probe;
 pub mod services;
+pub mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -18,6 +19,10 @@ pub use self::probe::{
 };
 pub use self::services::{
     ExternalSpec, OnLostNeed, RestartRule, ServiceKind, ServiceSpec, StopSignal, StopSpec,
+};
+pub use self::tools::{
+    ArgumentLimit, ArgumentPath, CallLimits, Measure, PathStep, TimeLimit, ToolRule, ToolTerms,
+    ValidateSpec,
 };
 use crate::{ChangeKind, Name, Need, Network, PublicUrl, Redacted};
 
@@ -155,6 +160,15 @@ pub struct ServerSpec {
     /// The pages that are passed through at `/pages/NAME/`.
     pub pages: Option<PagesSpec>,
     pub pool: PoolSpec,
+    /// The deadline of its calls. `None`: the gateway's.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_millis")]
+    pub call_timeout: Option<Duration>,
+    /// The longest deadline that progress can extend its calls to. `None`: the gateway's.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_millis")]
+    pub call_timeout_max: Option<Duration>,
+    /// Rules for its tools, in the order of the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolRule>,
     /// The time limit for one start: process, handshake and first lists.
     #[serde(serialize_with = "as_millis")]
     pub start_deadline: Duration,
@@ -441,6 +455,9 @@ impl ServerSpec {
             probe: None,
             pages: None,
             pool: PoolSpec::default(),
+            call_timeout: None,
+            call_timeout_max: None,
+            tools: Vec::new(),
             start_deadline: Duration::from_secs(120),
             fetch_deadline: Duration::from_secs(180),
             lacks: Vec::new(),
@@ -453,4 +470,14 @@ pub(crate) fn as_millis<S: serde::Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     to.serialize_str(&format!("{}ms", duration.as_millis()))
+}
+
+pub(crate) fn as_optional_millis<S: serde::Serializer>(
+    duration: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => as_millis(duration, to),
+        None => to.serialize_none(),
+    }
 }

@@ -31,6 +31,7 @@ mod run;
 mod second_era;
 mod start_times;
 mod status;
+mod terms;
 mod turns;
 
 pub use client_lists::ListFindings;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
-use mainstay_model::settings::{Idle, ServerSpec};
+use mainstay_model::settings::{Idle, ServerSpec, ToolTerms};
 use mainstay_model::{Budget, Name};
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::hang::Habit;
@@ -27,6 +27,7 @@ use crate::instance::Instance;
 use crate::lending::Lending;
 use crate::observer::PoolObserver;
 use crate::start_times::StartTimes;
+use crate::terms::TermsInForce;
 use crate::turns::Turns;
 
 /// The parts that all pools of a daemon share.
@@ -56,6 +57,8 @@ pub struct Pool {
     pub name: Name,
     /// The settings in force. What an instance is started from never changes in it.
     spec: ArcSwap<ServerSpec>,
+    /// What they come to for each tool.
+    terms: TermsInForce,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
@@ -125,6 +128,7 @@ impl Pool {
             revisions.begin_with(older);
         }
         let start_times = StartTimes::known(parts.findings.slow_start(&spec.name, &host.target()));
+        let spec = Arc::new(spec);
         Arc::new(Self {
             server_metrics: parts.metrics.server(&spec.name),
             host,
@@ -164,13 +168,27 @@ impl Pool {
             is_late: AtomicBool::new(false),
             calls_ended: AtomicU64::new(0),
             name: spec.name.clone(),
-            spec: ArcSwap::from_pointee(spec),
+            terms: TermsInForce::new(&spec),
+            spec: ArcSwap::new(spec),
         })
     }
 
     /// The settings in force. A reload may replace them at any time.
     pub fn spec(&self) -> Guard<Arc<ServerSpec>> {
         self.spec.load()
+    }
+
+    /// Puts other settings in force, which differ only in what may change while instances run.
+    pub fn use_spec(&self, spec: ServerSpec) {
+        let spec = Arc::new(spec);
+        self.terms.replace(&spec);
+        self.spec.store(spec);
+    }
+
+    /// The terms for a tool, by the server's own name, or for a request that calls none. `None` if nothing is
+    /// set for calls of this server, and the gateway's settings hold.
+    pub fn tool_terms(&self, tool: Option<&str>) -> Option<Arc<ToolTerms>> {
+        self.terms.get(tool)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

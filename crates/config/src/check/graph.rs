@@ -18,6 +18,7 @@ struct Node<'a> {
     named: &'a Named,
     /// As needs name it: `service:database`.
     written: String,
+    is_server: bool,
     needs: Vec<Edge<'a>>,
 }
 
@@ -41,24 +42,33 @@ pub(super) fn check(root: &Root, notes: &mut Notes) {
         for named in all(root, kind) {
             places.insert((kind, &named.name), nodes.len());
             let written = format!("{}:{}", kind.as_str(), named.name);
-            nodes.push(Node { named, written, needs: Vec::new() });
+            let is_server = kind == NodeKind::Server;
+            nodes.push(Node { named, written, is_server, needs: Vec::new() });
         }
     }
     let mut unknown = 0;
     for node in &mut nodes {
         for need in node.named.table.list("needs") {
-            let Some((kind, name)) = parts(&need.text) else {
-                note_no_need(&known, node, need, notes);
-                continue;
-            };
-            if !known.names.contains(&(kind, name)) {
-                unknown += 1;
-                note_unknown(root, &known, node, need, unknown <= SUGGESTED_MAX, notes);
-            } else if need.text == node.written {
+            let key = format!("{}.needs", node.named.path);
+            let found = known.find(root, &key, need, &mut unknown, notes);
+            let Some((kind, name)) = found else { continue };
+            if need.text == node.written {
                 let message = format!("{} `{name}` needs itself", kind.as_str());
-                notes.error(&need.at, &format!("{}.needs", node.named.path), message);
+                notes.error(&need.at, &key, message);
             } else if let Some(to) = places.get(&(kind, name)) {
                 node.needs.push(Edge { to: *to, need });
+            }
+        }
+        // What a tool needs holds no start up, so there is no cycle.
+        let rules = if node.is_server { node.named.table.rules("tools") } else { &[] };
+        for rule in rules {
+            let key = format!("{}.needs", rule.path);
+            for need in rule.table.list("needs") {
+                let found = known.find(root, &key, need, &mut unknown, notes);
+                if found.is_some() && need.text == node.written {
+                    let message = format!("tools of `{}` need their own server", node.named.name);
+                    notes.error(&need.at, &key, message).help("remove it".to_owned());
+                }
             }
         }
     }
@@ -83,7 +93,7 @@ fn parts(need: &str) -> Option<(NodeKind, &str)> {
 }
 
 /// Notes what has not the form of a need, with what was probably meant: `db` and `services:db` for `service:db`.
-fn note_no_need(known: &Known<'_>, node: &Node<'_>, need: &Placed, notes: &mut Notes) {
+fn note_no_need(known: &Known<'_>, key: &str, need: &Placed, notes: &mut Notes) {
     let name = need.text.rsplit_once(':').map_or(&*need.text, |(_, name)| name);
     let help = match known.kinds.get(name) {
         Some(kind) => format!("did you mean \"{}:{name}\"?", kind.as_str()),
@@ -91,13 +101,13 @@ fn note_no_need(known: &Known<'_>, node: &Node<'_>, need: &Placed, notes: &mut N
             .to_owned(),
     };
     let message = format!("{} is not something to need", quoted(&need.text));
-    notes.error(&need.at, &format!("{}.needs", node.named.path), message).help(help);
+    notes.error(&need.at, key, message).help(help);
 }
 
 fn note_unknown(
     root: &Root,
     known: &Known<'_>,
-    node: &Node<'_>,
+    key: &str,
     need: &Placed,
     suggests: bool,
     notes: &mut Notes,
@@ -121,7 +131,7 @@ fn note_unknown(
             near_other.or_else(|| Some(suggest(name, of_kind, &noun)))
         }
     };
-    notes.error(&need.at, &format!("{}.needs", node.named.path), message).help(help);
+    notes.error(&need.at, key, message).help(help);
 }
 
 /// One cycle of each set of nodes that need each other, as the nodes on its way. Takes time in proportion to
@@ -232,5 +242,26 @@ impl<'a> Known<'a> {
             kinds: names.iter().map(|(kind, name)| (*name, *kind)).collect(),
             names: names.into_iter().collect(),
         }
+    }
+
+    /// The kind and name of a need. None if there is no such thing, which is noted for `key`.
+    fn find<'n>(
+        &self,
+        root: &Root,
+        key: &str,
+        need: &'n Placed,
+        unknown: &mut usize,
+        notes: &mut Notes,
+    ) -> Option<(NodeKind, &'n str)> {
+        let Some((kind, name)) = parts(&need.text) else {
+            note_no_need(self, key, need, notes);
+            return None;
+        };
+        if self.names.contains(&(kind, name)) {
+            return Some((kind, name));
+        }
+        *unknown += 1;
+        note_unknown(root, self, key, need, *unknown <= SUGGESTED_MAX, notes);
+        None
     }
 }

@@ -1,7 +1,7 @@
 //! `[servers.NAME]`.
 
 use super::exactly_one::exactly_one;
-use super::{Machine, pages, probes, programs};
+use super::{Machine, pages, probes, programs, tools};
 use crate::notes::Notes;
 use crate::typed::{Named, Table};
 
@@ -15,6 +15,7 @@ pub(super) fn check(server: &Named, machine: Machine<'_>, notes: &mut Notes) {
     probes::check(server, "server", machine, notes);
     let is_remote = server.table.is_written("url");
     pages::check(server, "server", "a server with `url`", is_remote, notes);
+    tools::check(server, notes);
     if let Some(pool) = server.table.table("pool") {
         pool_bounds(pool, &server.path, notes);
     }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::settings::{
     EndpointSpec, ExternalSpec, GatewaySettings, Limits, PoolSpec, ProcessSpec, RemoteSpec,
-    Runtime, ServerSpec, ServiceSpec, VolumeSpec,
+    Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
 };
-use mainstay_model::{Name, Redacted};
+use mainstay_model::{Name, Pattern, Redacted};
 
 use super::plan::{Change, ChangeKind, Effect, SettingChange};
 
@@ -71,6 +71,9 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         probe,
         pages,
         pool,
+        call_timeout,
+        call_timeout_max,
+        tools,
         start_deadline,
         fetch_deadline,
         lacks,
@@ -93,6 +96,9 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.in_place("pages", old.pages != *pages);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
     differing.in_place("fetch_timeout", old.fetch_deadline != *fetch_deadline);
+    differing.in_place("call_timeout", old.call_timeout != *call_timeout);
+    differing.in_place("call_timeout_max", old.call_timeout_max != *call_timeout_max);
+    differing.tools(&old.tools, tools);
     let PoolSpec { is_configured: _, instances_min, instances_max, idle_timeout } = pool;
     differing.in_place("pool.min", old.pool.instances_min != *instances_min);
     differing.in_place("pool.max", old.pool.instances_max != *instances_max);
@@ -280,6 +286,34 @@ impl Differing {
     ) {
         for key in old.keys().chain(new.keys()) {
             self.restart(&format!("{table}.{key}"), old.get(key) != new.get(key));
+        }
+    }
+
+    /// Rules for tools, by their patterns. Their order matters, too.
+    fn tools(&mut self, old: &[ToolRule], new: &[ToolRule]) {
+        let patterns = |rules: &[ToolRule]| -> Vec<Pattern> {
+            rules.iter().map(|rule| rule.pattern.clone()).collect()
+        };
+        let (before, now) = (patterns(old), patterns(new));
+        let kept = |of: &[Pattern], others: &[Pattern]| -> Vec<Pattern> {
+            of.iter().filter(|pattern| others.contains(pattern)).cloned().collect()
+        };
+        self.in_place("tools", kept(&before, &now) != kept(&now, &before));
+        for gone in before.iter().filter(|pattern| !now.contains(pattern)) {
+            self.in_place(&format!("tools.{gone}"), true);
+        }
+        for rule in new {
+            let ToolRule { pattern, call_timeout, call_timeout_max, needs, retry, validate } = rule;
+            let Some(was) = old.iter().find(|was| was.pattern == *pattern) else {
+                self.in_place(&format!("tools.{pattern}"), true);
+                continue;
+            };
+            let key = |key: &str| format!("tools.{pattern}.{key}");
+            self.in_place(&key("call_timeout"), was.call_timeout != *call_timeout);
+            self.in_place(&key("call_timeout_max"), was.call_timeout_max != *call_timeout_max);
+            self.in_place(&key("needs"), was.needs != *needs);
+            self.in_place(&key("retry"), was.retry != *retry);
+            self.in_place(&key("validate"), was.validate != *validate);
         }
     }
 

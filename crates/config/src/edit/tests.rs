@@ -44,6 +44,10 @@ fn every_way_to_write_a_server_can_be_removed() {
             "[servers.b]\nurl = 'http://b'\n",
         ),
         (
+            "[servers.a]\nurl = 'http://a'\n[servers.a.tools.'x*']\nretry = true\n[servers.b]\nurl = 'http://b'\n[servers.a.tools.y]\n",
+            "[servers.b]\nurl = 'http://b'\n",
+        ),
+        (
             "servers.a.url = 'http://a'\r\nservers.b.url = 'http://b'\r\n",
             "servers.b.url = 'http://b'\r\n",
         ),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::pages::SERVER_PAGES;
 use super::probes::SERVER_PROBE;
+use super::tools::{CALL_TIMEOUT, CALL_TIMEOUT_MAX, TOOLS};
 use super::{DAY, HOUR, Item, Key, Kind, Map, SECOND, Section, Word};
 
 pub(crate) static SERVER: Section = Section {
@@ -13,7 +14,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 26] = [
+static KEYS: [Key; 29] = [
     Key::new(
         "command",
         Kind::Command,
@@ -150,6 +151,9 @@ static KEYS: [Key; 26] = [
          package was not fetched, this is added to the time limit of a start.",
     )
     .or("'3m'"),
+    CALL_TIMEOUT,
+    CALL_TIMEOUT_MAX,
+    TOOLS,
     Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "Resource limits for `command`."),
     Key::new(
         "pool",

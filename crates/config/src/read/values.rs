@@ -73,6 +73,8 @@ impl Reader<'_> {
             Kind::Table(section) => self
                 .expect_table(node, path)
                 .then(|| Typed::Table(self.section(section, node, path))),
+            Kind::Patterns(section) => self.patterns(section, node, path),
+            Kind::Maxima(amount) => self.maxima(*amount, node, path),
             Kind::Refused { .. } => None,
         }
     }

@@ -44,9 +44,12 @@ fn mask_section(node: &Node, section: &Section, masks: &mut Vec<Range<usize>>) {
 fn mask_value(node: &Node, key: &Key, masks: &mut Vec<Range<usize>>) {
     match (&key.kind, &node.value) {
         (Kind::Table(section), _) => mask_section(node, section, masks),
+        (Kind::Patterns(section), Value::Table(rules)) => {
+            rules.iter().for_each(|rule| mask_section(&rule.node, section, masks));
+        }
         (kind, _) if kind.is_secret() => mask_all(node, masks),
-        // What a probe expects is no secret.
-        (Kind::Expected, _) => {}
+        // What a probe expects is no secret, and neither are limits on arguments.
+        (Kind::Expected | Kind::Maxima(_), _) => {}
         // Tables are for secrets, even under a key that has none.
         (_, Value::Table(_)) => mask_all(node, masks),
         // A password in a URL is an error, and still must not be shown.

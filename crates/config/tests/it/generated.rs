@@ -125,10 +125,13 @@ fn every_example_is_right() {
     let named = |top: &str| schema["properties"][top]["additionalProperties"].clone();
     let (server, service) = (named("servers"), named("services"));
     let inner = |of: &Value, key: &str| of["properties"][key].clone();
+    let rule = inner(&server, "tools")["additionalProperties"].clone();
     let sections = [
         ("gateway", schema["properties"]["gateway"].clone()),
         ("servers.a.probe", inner(&server, "probe")),
         ("servers.a.pages", inner(&server, "pages")),
+        ("servers.a.tools.x.validate", inner(&rule, "validate")),
+        ("servers.a.tools.x", rule),
         ("servers.a", server),
         ("services.a.probe", inner(&service, "probe")),
         ("services.a.pages", inner(&service, "pages")),
@@ -140,8 +143,8 @@ fn every_example_is_right() {
     for (path, section) in sections {
         for (name, key) in section["properties"].as_object().unwrap() {
             let example = toml_of(&key["examples"][0]);
-            let of_owner = if path.matches('.').count() == 2 { "command = ['npx']\n" } else { "" };
-            let owner = path.rsplit_once('.').map_or("", |(owner, _)| owner);
+            let of_owner = if path.matches('.').count() >= 2 { "command = ['npx']\n" } else { "" };
+            let owner = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
             let header = match of_owner {
                 "" => format!("[{path}]"),
                 _ => format!("[{owner}]\n{of_owner}[{path}]"),
@@ -171,8 +174,10 @@ fn every_example_is_right() {
 fn toml_of(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let members: Vec<_> =
-                members.iter().map(|(key, value)| format!("{key} = {}", toml_of(value))).collect();
+            let members: Vec<_> = members
+                .iter()
+                .map(|(key, value)| format!("{key:?} = {}", toml_of(value)))
+                .collect();
             format!("{{ {} }}", members.join(", "))
         }
         Value::Array(items) => {

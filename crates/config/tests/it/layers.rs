@@ -1,5 +1,7 @@
 //! Defaults < file < environment < flags, and where each value came from.
 
+use std::time::Duration;
+
 use mainstay_model::settings::{GatewaySettings, ProbeCheck, Runtime, ServerSpec, StopSignal};
 
 use crate::world::{file, no_file};
@@ -103,6 +105,32 @@ fn a_header_in_the_environment_replaces_the_one_in_the_file() {
     let headers: Vec<_> =
         spec.headers.iter().map(|(key, value)| (&**key, &**value.expose())).collect();
     assert_eq!(headers, [("X-Key", "new"), ("Y", "kept")]);
+}
+
+#[test]
+fn a_variable_changes_a_rule_for_tools_of_the_file() {
+    let text = "[servers.a]\ncommand = ['npx']\n[servers.a.tools.'search_*']\nretry = true\n\
+                [servers.a.tools.'*']\n[servers.a.tools.get-it]\n[servers.a.tools.get_it]";
+    let settings = file(text)
+        .env("MAINSTAY__SERVERS__A__CALL_TIMEOUT", "2m")
+        .env("MAINSTAY__SERVERS__A__TOOLS__SEARCH__CALL_TIMEOUT", "10m")
+        .env("MAINSTAY__SERVERS__A__TOOLS__SEARCH__VALIDATE__ITEMS", "{ 'ids' = 3 }")
+        .loaded()
+        .settings;
+    let server = &settings.servers[0];
+    assert_eq!(server.call_timeout, Some(Duration::from_secs(120)));
+    let rule = &server.tools[0];
+    assert_eq!((rule.pattern.as_str(), rule.retry), ("search_*", Some(true)));
+    assert_eq!(rule.call_timeout, Some(Duration::from_secs(600)));
+    assert_eq!(rule.validate.as_ref().unwrap().limits[0].max, 3);
+    for (name, says) in [
+        ("TOOLS__SERCH__RETRY", "no rule for tools has this name"),
+        ("TOOLS__GET_IT__RETRY", "it may be the rule `get-it` or `get_it`"),
+        ("TOOLS__SEARCH__RETYR", "did you mean `MAINSTAY__SERVERS__A__TOOLS__SEARCH__RETRY`?"),
+        ("TOOLS", "write MAINSTAY__SERVERS__A__TOOLS__PATTERN__KEY"),
+    ] {
+        file(text).env(&format!("MAINSTAY__SERVERS__A__{name}"), "true").fails_with(says);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::world::file;
 
 /// Pieces of which files that are nearly right are made.
-const PIECES: [&str; 62] = [
+const PIECES: [&str; 68] = [
     "[gateway]\n",
     "[servers.a]\n",
     "[servers.b]\n",
@@ -21,6 +21,12 @@ const PIECES: [&str; 62] = [
     "[services.s.probe]\n",
     "[servers.a.probe]\n",
     "[servers.a.pages]\n",
+    "[servers.a.tools.\"x*\"]\n",
+    "[servers.a.tools.\"\"]\n",
+    "tools = { \"x**\" = { retry = true, needs = [\"server:a\"] }, y = 1 }\n",
+    "validate = { items = { \"a[\" = 1, b = -1 }, bytes = { \".\" = \"1MiB\" } }\n",
+    "length = { \"a[].b\" = 3 }\n",
+    "retry = \"yes\"\n",
     "http = \"http://h/\"\n",
     "tcp = \"h:1\"\n",
     "redis = \"secret:env:X\"\n",
@@ -114,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn any_variable(name in "(GATEWAY|SERVERS|SERVICES|ENDPOINTS|A|B|__|_|LISTEN|POOL|MIN|ENV|COMMAND|NEEDS|PROBE|JSON|ARGS|PAGES|ü){0,6}", value in any::<String>()) {
+    fn any_variable(name in "(GATEWAY|SERVERS|SERVICES|ENDPOINTS|A|B|__|_|LISTEN|POOL|MIN|ENV|COMMAND|NEEDS|PROBE|TOOLS|X|RETRY|JSON|ARGS|PAGES|ü){0,6}", value in any::<String>()) {
         let world = file("[servers.a]\ncommand = ['npx']").env(&format!("MAINSTAY__{name}"), &value);
         if let Err(problems) = world.load() {
             prop_assert!(!problems.to_string().is_empty());
