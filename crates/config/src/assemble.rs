@@ -17,6 +17,7 @@ use crate::keys;
 use crate::proxy::proxy_for;
 use crate::typed::{Named, Root, Table};
 
+mod checks;
 mod probes;
 mod supervised;
 mod tools;
@@ -41,6 +42,7 @@ pub(crate) fn assemble(
             .filter(|named| named.lacks.is_empty())
             .map(|named| notify(named, env))
             .collect::<Option<_>>()?,
+        checks: checks::checks(root)?,
         state_dir,
     })
 }

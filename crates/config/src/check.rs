@@ -1,5 +1,6 @@
 //! Checks rules that concern several keys.
 
+mod checks;
 mod exactly_one;
 mod gateway;
 mod graph;
@@ -44,6 +45,7 @@ pub(crate) fn check(root: &Root, machine: Machine<'_>, notes: &mut Notes) {
     groups::check(root, notes);
     graph::check(root, notes);
     notify::check(root, machine, notes);
+    checks::check(root, machine, notes);
     servers::without_effect(&root.servers, notes);
 }
 

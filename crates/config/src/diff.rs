@@ -15,11 +15,24 @@ pub use self::plan::{Change, ChangeKind, Effect, Plan, SettingChange};
 
 /// Plans the changes from the settings `old` to `new`.
 pub fn diff(old: &Settings, new: &Settings) -> Plan {
-    let Settings { gateway, servers, endpoints, services, volumes, externals, notify, state_dir } =
-        new;
+    let Settings {
+        gateway,
+        servers,
+        endpoints,
+        services,
+        volumes,
+        externals,
+        notify,
+        checks,
+        state_dir,
+    } = new;
     let mut settings = compare::gateway(&old.gateway, gateway);
     if old.notify != *notify {
         settings.push(SettingChange { key: "notify".to_owned(), needs_daemon_restart: true });
+    }
+    // They are read anew each time they are made.
+    if old.checks != *checks {
+        settings.push(SettingChange { key: "checks".to_owned(), needs_daemon_restart: false });
     }
     if old.state_dir != *state_dir {
         settings.push(SettingChange { key: "state".to_owned(), needs_daemon_restart: true });

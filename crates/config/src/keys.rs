@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+mod checks;
 mod gateway;
 mod notify;
 mod others;
@@ -13,6 +14,7 @@ mod servers;
 mod services;
 mod tools;
 
+pub(crate) use checks::{CHECK, KINDS, OF_SERVERS, PARTS};
 pub(crate) use gateway::GATEWAY;
 pub(crate) use notify::NOTIFY;
 pub(crate) use others::{ENDPOINT, VOLUME};
@@ -129,6 +131,8 @@ pub(crate) enum Item {
     PagePath,
     /// A method of HTTP.
     Method,
+    /// A name of a tool, which may be any text.
+    Tool,
     /// One of several words.
     Word(&'static [Word]),
 }
@@ -148,7 +152,7 @@ pub(crate) enum Map {
 }
 
 /// All top-level tables, in the order in which they are documented.
-pub(crate) static TOP_LEVEL: [TopLevel; 7] = [
+pub(crate) static TOP_LEVEL: [TopLevel; 8] = [
     TopLevel {
         name: "gateway",
         named: false,
@@ -198,6 +202,7 @@ pub(crate) static TOP_LEVEL: [TopLevel; 7] = [
         is_started_with: true,
         section: &NOTIFY,
     },
+    TopLevel { name: "checks", named: false, listed: true, is_started_with: true, section: &CHECK },
 ];
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -131,6 +131,14 @@ fn in_force(settings: &Settings, origins: &mut Origins) {
         let path = format!("externals.{}", external.name);
         probe_in_force(&path, Some(&external.probe), &mut changes);
     }
+    for check in &settings.checks {
+        let others: &[&str] = match check.kind.word() {
+            "call" => &["query"],
+            "postgres" => &["args", "is_error"],
+            _ => &["args", "is_error", "query"],
+        };
+        changes.extend(others.iter().map(|key| (format!("checks.{}.{key}", check.number), None)));
+    }
     origins.change(&changes);
 }
 

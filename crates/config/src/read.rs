@@ -64,6 +64,7 @@ impl Reader<'_> {
             volumes: self.named("volumes", find("volumes")),
             externals: self.named("externals", find("externals")),
             notify: self.listed("notify", find("notify")),
+            checks: self.listed("checks", find("checks")),
         }
     }
 

@@ -143,6 +143,7 @@ fn kind_text(kind: &Kind) -> String {
         Kind::List(Item::Need) => "list of needs".to_owned(),
         Kind::List(Item::PagePath) => "list of paths".to_owned(),
         Kind::List(Item::Method) => "list of methods".to_owned(),
+        Kind::List(Item::Tool) => "list of names of tools".to_owned(),
         Kind::List(Item::Word(_)) => "list of words".to_owned(),
         Kind::Secrets(Map::Variables) => "table of variables; `secret:` allowed".to_owned(),
         Kind::Secrets(Map::Headers) => "table of headers; `secret:` allowed".to_owned(),

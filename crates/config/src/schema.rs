@@ -125,7 +125,7 @@ fn list(item: Item) -> Value {
         Item::PagePath => text_like(r"/[^?#%\\\s]*"),
         Item::Method => json!({ "enum": METHODS_KNOWN }),
         Item::Word(words) => choice(words),
-        Item::Host | Item::Server => json!({ "type": "string", "minLength": 1 }),
+        Item::Host | Item::Server | Item::Tool => json!({ "type": "string", "minLength": 1 }),
     };
     let least = usize::from(matches!(item, Item::Server | Item::PagePath | Item::Method));
     json!({ "type": "array", "items": items, "minItems": least, "uniqueItems": true })

@@ -21,6 +21,8 @@ pub(crate) struct Root {
     pub(crate) externals: Vec<Named>,
     /// Named by their places in the list.
     pub(crate) notify: Vec<Named>,
+    /// Likewise.
+    pub(crate) checks: Vec<Named>,
 }
 
 /// A table with a name of its own, as in `[servers.NAME]`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::settings::{ProbeCheck, ProbeSpec};
+use mainstay_model::settings::ProbeSpec;
 use mainstay_model::status::InstanceState;
 use mainstay_pool::{ChangeHook, Pool};
 use mainstay_supervisor::graph::{Hold, Why};
@@ -164,7 +164,7 @@ impl Member {
     /// What its probe checks, and the newest result.
     pub(crate) fn probe(&self) -> Option<ProbeView> {
         let of = |spec: &ProbeSpec, probe: &Probe| ProbeView {
-            kind: kind_of(&spec.check),
+            kind: spec.check.word(),
             newest: probe.newest(),
         };
         match self {
@@ -203,18 +203,5 @@ impl Member {
             Self::External(external) => Some(external.sight()),
             Self::Volume => None,
         }
-    }
-}
-
-fn kind_of(check: &ProbeCheck) -> &'static str {
-    match check {
-        ProbeCheck::Ping => "ping",
-        ProbeCheck::Tool(_) => "tool",
-        ProbeCheck::Http(_) => "http",
-        ProbeCheck::Tcp(_) => "tcp",
-        ProbeCheck::Command(_) => "command",
-        ProbeCheck::Log(_) => "log",
-        ProbeCheck::Redis(_) => "redis",
-        ProbeCheck::Postgres(_) => "postgres",
     }
 }

@@ -59,6 +59,11 @@ impl Name {
         Self(format!("notify.{number}").into())
     }
 
+    /// The name for what a `[[checks]]` section runs, such as `checks.1`. No server can have it, either.
+    pub fn of_check(number: usize) -> Self {
+        Self(format!("checks.{number}").into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,10 +72,13 @@ impl Name {
 impl TryFrom<String> for Name {
     type Error = InvalidName;
 
-    /// Reads what was written from a name, also from one for a `[[notify]]` section.
+    /// Reads what was written from a name, also from one for a `[[notify]]` or `[[checks]]` section.
     fn try_from(text: String) -> Result<Self, InvalidName> {
-        let number = text.strip_prefix("notify.").and_then(|number| number.parse().ok());
-        number.map_or_else(|| Self::try_new(&text), |number| Ok(Self::of_notify(number)))
+        let number = |section: &str| text.strip_prefix(section)?.parse().ok();
+        if let Some(number) = number("notify.") {
+            return Ok(Self::of_notify(number));
+        }
+        number("checks.").map_or_else(|| Self::try_new(&text), |number| Ok(Self::of_check(number)))
     }
 }
 

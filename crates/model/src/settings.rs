@@ -3,6 +3,7 @@
 //! The `config` crate builds them from files, environment variables and flags. An `Option` here has a
 //! meaning of its own; defaults are already applied.
 
+pub mod checks;
 pub mod probe;
 pub mod services;
 pub mod tools;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::checks::{CallCheck, CheckKind, CheckSpec, TargetCheck, ToolsCheck};
 pub use self::probe::{
     HttpCheck, PagesSpec, PostgresCheck, ProbeCheck, ProbeSpec, ToolCheck, VolumeSpec,
 };
@@ -39,6 +41,9 @@ pub struct Settings {
     pub externals: Vec<ExternalSpec>,
     /// Who is told of changes of servers.
     pub notify: Vec<NotifySpec>,
+    /// What `mainstay verify` checks beside what is built in, in the order of the configuration file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckSpec>,
     pub state_dir: PathBuf,
 }
 

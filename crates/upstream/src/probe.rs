@@ -86,6 +86,15 @@ impl Prober {
         Self::of_kind(spec, kind)
     }
 
+    /// Requires a text in the standard output of a command, in its last 64 KiB. For other kinds nothing changes.
+    #[must_use]
+    pub fn expecting_output(mut self, text: &str) -> Self {
+        if let Kind::Command(probe) = &mut self.kind {
+            probe.set_output(text);
+        }
+        self
+    }
+
     fn of_kind(spec: &ProbeSpec, kind: Result<Kind, String>) -> Self {
         let secrets = match &spec.check {
             ProbeCheck::Http(check) => Secrets::of_url(check.url.expose(), &check.written),

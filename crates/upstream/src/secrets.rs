@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use mainstay_model::settings::{ProcessSpec, RemoteSpec};
+use mainstay_model::settings::{ProcessSpec, RemoteSpec, Runtime};
 use url::Url;
 
 /// Texts that are never shown.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Vec<String>);
+pub struct Secrets(Vec<String>);
 
 /// A shorter text is a word that may stand anywhere.
 const SECRET_BYTES_MIN: usize = 4;
@@ -19,6 +19,16 @@ const PATH_PART_BYTES_MIN: usize = 16;
 const SECRET_PATH_PART_BYTES_MIN: usize = 6;
 
 impl Secrets {
+    /// What a server was started with or is sent.
+    pub fn of_runtime(runtime: &Runtime) -> Self {
+        match runtime {
+            Runtime::Process(spec) => Self::of_process(spec),
+            Runtime::Remote(spec) => Url::parse(spec.url.expose())
+                .map(|url| Self::of_remote(spec, &url))
+                .unwrap_or_default(),
+        }
+    }
+
     /// The values of headers and of the query, long parts of the path, and the credentials of a
     /// proxy.
     pub(crate) fn of_remote(spec: &RemoteSpec, url: &Url) -> Self {
@@ -80,7 +90,7 @@ impl Secrets {
     }
 
     /// The text with `***` in place of each secret.
-    pub(crate) fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let hide = |text: Cow<'a, str>, secret: &String| match text.contains(secret.as_str()) {
             true => Cow::Owned(text.replace(secret.as_str(), "***")),
             false => text,

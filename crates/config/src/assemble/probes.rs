@@ -29,7 +29,8 @@ pub(super) fn probe(table: &Table, owner: Option<&ProcessSpec>) -> Option<ProbeS
     })
 }
 
-fn check(table: &Table, owner: Option<&ProcessSpec>) -> Option<ProbeCheck> {
+/// What a table checks. `owner` is the program whose environment its command gets.
+pub(super) fn check(table: &Table, owner: Option<&ProcessSpec>) -> Option<ProbeCheck> {
     if table.declares("ping") && table.bool("ping") == Some(true) {
         return Some(ProbeCheck::Ping);
     }

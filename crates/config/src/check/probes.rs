@@ -30,7 +30,7 @@ pub(super) fn check(owner: &Named, noun: &str, machine: Machine<'_>, notes: &mut
     let checks: Vec<_> = CHECKS.into_iter().filter(|key| table.declares(key)).collect();
     let is_one = subject.exactly_one(&checks, notes);
     if is_one {
-        details(subject, notes);
+        of_others(subject, &CHECKS, &DETAILS, notes);
     }
     if owner.table.declares("url") && owner.table.is_written("url") && table.is_written("log") {
         let message = "`log` does not apply: Mainstay has no output of a server with `url`";
@@ -54,17 +54,23 @@ pub(super) fn check(owner: &Named, noun: &str, machine: Machine<'_>, notes: &mut
     .missing(machine, notes);
 }
 
-/// Reports keys that belong to other checks. An error, because the user relies on them.
-fn details(subject: Subject<'_>, notes: &mut Notes) {
+/// Reports keys that belong to other kinds of checks than the one that is written. An error, because the user
+/// relies on them.
+pub(super) fn of_others(
+    subject: Subject<'_>,
+    kinds: &[&str],
+    parts: &[(&str, &[&str])],
+    notes: &mut Notes,
+) {
     let Subject { table, path, called, .. } = subject;
-    let Some(check) = CHECKS.into_iter().find(|key| table.is_written(key)) else { return };
-    for (key, of) in DETAILS {
-        if of.contains(&check) || !table.is_written(key) {
+    let Some(kind) = kinds.iter().find(|key| table.is_written(key)) else { return };
+    for (key, of) in parts {
+        if of.contains(kind) || !table.is_written(key) {
             continue;
         }
         let of: Vec<_> =
             of.iter().filter(|key| table.declares(key)).map(|key| format!("`{key}`")).collect();
-        let message = format!("`{key}` does not apply: {called} has `{check}`");
+        let message = format!("`{key}` does not apply: {called} has `{kind}`");
         notes
             .error(table.at(key), &format!("{path}.{key}"), message)
             .help(format!("use it with {}", of.join(" or ")));

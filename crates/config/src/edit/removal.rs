@@ -51,6 +51,9 @@ pub enum RemoveError {
     /// All that a notification names. Without `servers`, it would be about all of them.
     #[error("`[[notify]]` (line {line}) names no other server")]
     LastOfNotify { line: usize },
+    /// What a check is about.
+    #[error("the check in line {line} is about `{name}`")]
+    Checked { name: String, line: usize },
     #[error("it can't be removed without changing something else (line {line})")]
     Entangled { line: usize },
 }
@@ -89,6 +92,7 @@ pub fn remove(path: &Path, text: &str, name: &str) -> Result<Removed, RemoveErro
         return Err(RemoveError::Unknown { name: name.to_owned(), names });
     };
     needed(&root, text, kind, name)?;
+    checked(&root, text, name)?;
     let members = match is_listed(section) {
         true => memberships(&root, text, name)?,
         false => Vec::new(),
@@ -172,6 +176,18 @@ fn needed(root: &Node, text: &str, kind: &str, name: &str) -> Result<(), RemoveE
         Ok(())
     } else {
         Err(RemoveError::Needed { name: name.to_owned(), need, by })
+    }
+}
+
+fn checked(root: &Node, text: &str, name: &str) -> Result<(), RemoveError> {
+    let names_it =
+        |entry: &Entry| matches!(&*entry.key, "server" | "of") && is_text(&entry.node, name);
+    let check = items(root, "checks").iter().find(|check| check.entries().iter().any(names_it));
+    match check {
+        None => Ok(()),
+        Some(check) => {
+            Err(RemoveError::Checked { name: name.to_owned(), line: line_of(text, &check.at) })
+        }
     }
 }
 

@@ -148,3 +148,13 @@ fn services_volumes_and_externals_are_removed_unless_something_needs_them() {
     assert_eq!((without.kind, &*without.notifications), ("service", &["notify.1".to_owned()][..]));
     assert!(without.text.contains("servers = ['a'] # told"), "{}", without.text);
 }
+
+#[test]
+fn what_a_check_is_about_stays() {
+    let text = "[servers.a]\ncommand = ['a']\n[externals.b]\ntcp = 'h:1'\n\n[[checks]]\nserver = 'a'\n\
+                tool = 't'\n\n[[checks]]\nof = 'b'\ntcp = 'h:1'\n";
+    for (name, line) in [("a", 6), ("b", 10)] {
+        let error = removed(text, name).unwrap_err().to_string();
+        assert_eq!(error, format!("the check in line {line} is about `{name}`"));
+    }
+}

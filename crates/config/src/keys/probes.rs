@@ -118,7 +118,7 @@ const TOOL: Key = Key::new(
     "'health_check'",
     "Passes if a call of this tool succeeds. The call is no call of a client: it is not counted or logged as one.",
 );
-const ARGS: Key = Key::new(
+pub(super) const ARGS: Key = Key::new(
     "args",
     Kind::Args,
     "{ query = 'ping' }",
@@ -132,7 +132,7 @@ const HTTP: Key = Key::new(
     "Passes if a GET is answered as `status`, `contains` and `json` say. Redirects are not followed. A key in the \
      URL is best written as `${NAME}`, or the whole URL as a `secret:` reference: these are never shown.",
 );
-const STATUS: Key = Key::new(
+pub(super) const STATUS: Key = Key::new(
     "status",
     Kind::Count { min: 100, max: 599 },
     "204",
@@ -178,7 +178,7 @@ const POSTGRES: Key = Key::new(
     "'secret:env:DATABASE_URL'",
     "Passes if it answers `query`. The value is never shown.",
 );
-const QUERY: Key =
+pub(super) const QUERY: Key =
     Key::new("query", Kind::Text, "'SELECT 1 FROM documents LIMIT 1'", "The query for `postgres`.")
         .or("'SELECT 1'");
 const PERIOD: Key = Key::new(
@@ -218,4 +218,4 @@ const RISE: Key = Key::new(
 )
 .or("1");
 
-const MILLIS_100: std::time::Duration = std::time::Duration::from_millis(100);
+pub(super) const MILLIS_100: std::time::Duration = std::time::Duration::from_millis(100);

@@ -185,7 +185,7 @@ fn check_item(item: Item, text: &str) -> Result<(), (String, String)> {
             }
         },
         // Whether it exists is checked when all names are known.
-        Item::Server | Item::Need => (true, "", ""),
+        Item::Server | Item::Need | Item::Tool => (true, "", ""),
         Item::Word(words) => {
             let known = words.iter().map(|word| word.word);
             if known.clone().any(|word| word == text) {

@@ -158,6 +158,7 @@ impl Reader<'_> {
             "services" => format!("{what}, so service `{name}` can't start"),
             "externals" => format!("{what}, so external `{name}` counts as failed"),
             "notify" => format!("{what}, so nobody is told this way"),
+            "checks" => format!("{what}, so the check fails"),
             _ => what,
         };
         self.notes.warning(at, path, what).help(help);

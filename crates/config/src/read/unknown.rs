@@ -46,6 +46,8 @@ fn of_probes_of_servers(key: &str, path: &str) -> Option<String> {
 
 /// A key that is right, but not here.
 fn belongs_elsewhere(key: &str) -> Option<String> {
-    let top = TOP_LEVEL.iter().find(|top| top.section.key(key).is_some())?;
+    // Checks have the keys of probes.
+    let mut others = TOP_LEVEL.iter().filter(|top| top.name != "checks");
+    let top = others.find(|top| top.section.key(key).is_some())?;
     Some(format!("`{key}` belongs in [{}]", top.section.title))
 }

@@ -139,6 +139,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             services: Vec::new(),
             volumes: Vec::new(),
             externals: Vec::new(),
+            checks: Vec::new(),
             notify: Vec::new(),
             gateway: GatewaySettings {
                 allowed_hosts: if proxied { vec!["h".to_owned()] } else { Vec::new() },

@@ -103,6 +103,10 @@ fn lead(path: &str, key: &str) -> &'static str {
         ("services.a", _) => "command = ['npx']",
         ("volumes.archive", "path") => "",
         ("volumes.archive", _) => "path = '/x'",
+        ("checks", "tool" | "tools" | "tools_include") => "server = 'search'",
+        ("checks", "server") => "tool = 'x'",
+        ("checks", "args" | "is_error" | "equals") => "server = 'search'\ntool = 'x'",
+        ("checks", "name" | "of" | "timeout") => "tcp = '127.0.0.1:1'",
         (_, "args") => "tool = 'x'",
         (_, "status" | "contains" | "json") => "http = 'http://127.0.0.1/'",
         (_, "query") => "postgres = 'postgres://h/db'",
@@ -138,6 +142,7 @@ fn every_example_is_right() {
         ("services.a", service),
         ("volumes.archive", named("volumes")),
         ("externals.a", named("externals")),
+        ("checks", schema["properties"]["checks"]["items"].clone()),
     ];
     let mut count = 0;
     for (path, section) in sections {
@@ -146,6 +151,7 @@ fn every_example_is_right() {
             let of_owner = if path.matches('.').count() >= 2 { "command = ['npx']\n" } else { "" };
             let owner = path.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
             let header = match of_owner {
+                "" if path == "checks" => "[[checks]]".to_owned(),
                 "" => format!("[{path}]"),
                 _ => format!("[{owner}]\n{of_owner}[{path}]"),
             };
@@ -154,6 +160,7 @@ fn every_example_is_right() {
                     "[servers.search]\ncommand = ['npx']\n[services.database]\ncommand = ['npx']\n\
                      [volumes.archive]\npath = '/x'\n[externals.models]\ntcp = 'h:1'"
                 }
+                _ if path == "checks" => "[servers.search]\ncommand = ['npx']",
                 _ => "",
             };
             let lead = lead(path, name);

@@ -72,6 +72,7 @@ fn not_removed(path: &Path, error: RemoveError) -> Failure {
         RemoveError::LastOfNotify { .. } => failure
             .hint("remove that section first, or name another server in it")
             .hint("without `servers`, it would be about all servers"),
+        RemoveError::Checked { .. } => failure.hint("remove that section of [[checks]] first"),
         RemoveError::Entangled { .. } => failure.hint("edit the file by hand"),
     }
 }

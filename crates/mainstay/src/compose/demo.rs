@@ -43,6 +43,7 @@ pub(crate) fn demo(shared: &Shared, args: &DemoArgs) -> Result<Exit, Failure> {
             services: Vec::new(),
             volumes: Vec::new(),
             externals: Vec::new(),
+            checks: Vec::new(),
             state_dir: state.path,
         };
         let daemon = Daemon::start(settings, &Origins::default(), None, log).await?;

@@ -121,6 +121,7 @@ fn servers_start_from_what_was_fetched_or_get_the_time_to_fetch() {
             services: Vec::new(),
             volumes: Vec::new(),
             externals: Vec::new(),
+            checks: Vec::new(),
             state_dir: state.path().to_owned(),
         };
         take_fetched(&mut settings);

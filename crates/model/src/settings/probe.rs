@@ -100,6 +100,26 @@ pub struct VolumeSpec {
     pub path: PathBuf,
 }
 
+// === impl ProbeCheck ===
+
+impl ProbeCheck {
+    /// The key that declares it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Tool(_) => "tool",
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Command(_) => "command",
+            Self::Log(_) => "log",
+            Self::Redis(_) => "redis",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+}
+
+// === impl ProbeSpec ===
+
 impl ProbeSpec {
     /// A probe with the default times: every 5 s while waiting, every 30 s when healthy, 5 s for a check.
     pub fn new(check: ProbeCheck) -> Self {

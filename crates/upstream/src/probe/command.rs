@@ -20,13 +20,17 @@ pub(super) struct CommandProbe {
     spec: ProcessSpec,
     owner: Name,
     processes: Arc<ProcessHost>,
+    /// What the end of its standard output must contain. `None`: anything.
+    output: Option<String>,
     /// The end of the last process. A process that the kernel holds outlives its check, and must not be joined
     /// by another.
     last: Mutex<Option<Departure>>,
 }
 
-/// Kept bytes at the end of what a command prints.
+/// Kept bytes at the end of what a command prints, for the reason of a failure.
 const PRINTED_BYTES_MAX: usize = 4 << 10;
+/// The same where a text is looked for in it.
+const OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Longest wait for the rest of what an ended command printed. It is in the pipe already; only a child that
 /// holds the pipe open makes this wait run out.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -38,7 +42,11 @@ const LEFTOVERS_MAX: Duration = Duration::from_secs(1);
 impl CommandProbe {
     pub(super) fn new(spec: &ProcessSpec, owner: &Name, processes: &Arc<ProcessHost>) -> Self {
         let (spec, owner) = (spec.clone(), owner.clone());
-        Self { spec, owner, processes: processes.clone(), last: Mutex::default() }
+        Self { spec, owner, processes: processes.clone(), output: None, last: Mutex::default() }
+    }
+
+    pub(super) fn set_output(&mut self, text: &str) {
+        self.output = Some(text.to_owned());
     }
 
     /// Waits a moment for the processes that the last check has left. They say nothing about the target, so this
@@ -67,9 +75,10 @@ impl CommandProbe {
         let started = self.processes.spawn_aside(&self.spec, &self.owner, note).await;
         let mut process = started.map_err(|error| not_started(&error))?;
         late.is_silence("its command does not end");
-        let (exit, said) = finish(&mut process).await;
+        let kept = if self.output.is_some() { OUTPUT_BYTES_MAX } else { PRINTED_BYTES_MAX };
+        let (exit, said, printed) = finish(&mut process, kept).await;
         match exit.is_success() {
-            true => Ok(()),
+            true => self.judge(&printed),
             false => {
                 let mut reason = format!("its command {exit}");
                 if let Some(said) = said {
@@ -79,11 +88,25 @@ impl CommandProbe {
             }
         }
     }
+
+    /// Compares what a command that succeeded has printed.
+    fn judge(&self, printed: &[u8]) -> Result<(), Outcome> {
+        let Some(text) = &self.output else { return Ok(()) };
+        if memchr::memmem::find(printed, text.as_bytes()).is_some() {
+            return Ok(());
+        }
+        let mut reason = format!("its command prints no {text:?}");
+        match last_line(printed) {
+            Some(line) => reason.push_str(&format!("; the last line is: {line}")),
+            None => reason.push_str(", but nothing at all"),
+        }
+        Err(Outcome::unfit(reason, "its probe command printed something else"))
+    }
 }
 
-/// Waits for the end of a command. Returns how it ended, and where it failed the last line that it wrote: to
-/// standard error, or else to standard output.
-async fn finish(process: &mut RunningProcess) -> (Exit, Option<String>) {
+/// Waits for the end of a command. Returns how it ended, where it failed the last line that it wrote (to standard
+/// error, or else to standard output), and the end of its standard output.
+async fn finish(process: &mut RunningProcess, kept: usize) -> (Exit, Option<String>, Vec<u8>) {
     drop(process.take_stdin());
     let mut printed = Vec::new();
     let exit = match process.take_stdout() {
@@ -91,24 +114,25 @@ async fn finish(process: &mut RunningProcess) -> (Exit, Option<String>) {
         Some(mut stdout) => {
             let exit = tokio::select! {
                 exit = process.wait() => exit,
-                () = keep_end(&mut stdout, &mut printed) => process.wait().await,
+                () = keep_end(&mut stdout, &mut printed, kept) => process.wait().await,
             };
-            if exit.is_success() {
-                return (exit, None);
+            if exit.is_success() && kept == PRINTED_BYTES_MAX {
+                return (exit, None, printed);
             }
-            let _ = timeout(LAST_WORDS, keep_end(&mut stdout, &mut printed)).await;
+            let _ = timeout(LAST_WORDS, keep_end(&mut stdout, &mut printed, kept)).await;
             exit
         }
     };
-    (exit, process.stderr_tail().last_line().or_else(|| last_line(&printed)))
+    let said = process.stderr_tail().last_line().or_else(|| last_line(&printed));
+    (exit, said, printed)
 }
 
 /// Reads to the end and keeps the last bytes. Cancel safe.
-async fn keep_end(stdout: &mut ChildStdout, printed: &mut Vec<u8>) {
+async fn keep_end(stdout: &mut ChildStdout, printed: &mut Vec<u8>, kept: usize) {
     let mut buffer = [0; 1024];
     while let Ok(count @ 1..) = stdout.read(&mut buffer).await {
         printed.extend_from_slice(&buffer[..count]);
-        printed.drain(..printed.len().saturating_sub(PRINTED_BYTES_MAX));
+        printed.drain(..printed.len().saturating_sub(kept));
     }
 }
 

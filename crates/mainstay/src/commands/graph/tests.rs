@@ -111,6 +111,7 @@ fn a_configuration_is_planned_in_layers() {
         services: Vec::new(),
         volumes: Vec::new(),
         externals: Vec::new(),
+        checks: Vec::new(),
         notify: Vec::new(),
         state_dir: "/state".into(),
     };

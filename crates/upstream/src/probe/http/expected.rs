@@ -4,6 +4,7 @@ use http::StatusCode;
 use mainstay_model::settings::HttpCheck;
 use serde_json::Value;
 
+use crate::members::Members;
 use crate::remote::words;
 use crate::secrets::Secrets;
 
@@ -12,40 +13,22 @@ pub(super) struct Expected {
     /// `None`: 200 to 299.
     status: Option<u16>,
     contains: Option<String>,
-    members: Vec<Member>,
+    members: Members,
     /// What reasons never show of the body.
     secrets: Secrets,
 }
 
-/// A member of a JSON body, and the values that it may have.
-#[derive(Debug)]
-struct Member {
-    /// Names with dots between them.
-    path: String,
-    values: Vec<Value>,
-}
-
-/// Longest value that is shown.
-const SHOWN_CHARS_MAX: usize = 80;
 /// Longest beginning of a body that is quoted.
 const BEGINNING_CHARS_MAX: usize = 60;
-/// Most names of members that are listed.
-const NAMES_MAX: usize = 8;
-/// Longest name that is listed.
-const NAME_CHARS_MAX: usize = 40;
 
 // === impl Expected ===
 
 impl Expected {
     pub(super) fn new(check: &HttpCheck) -> Self {
-        let members = check.json.iter().map(|(path, values)| Member {
-            path: path.clone(),
-            values: values.iter().map(|value| value_of(value)).collect(),
-        });
         Self {
             status: check.status,
             contains: check.contains.clone().filter(|text| !text.is_empty()),
-            members: members.collect(),
+            members: Members::new(&check.json),
             secrets: Secrets::of_url(check.url.expose(), &check.written),
         }
     }
@@ -84,7 +67,7 @@ impl Expected {
         let json: Value = serde_json::from_slice(json).map_err(|error| {
             self.with_beginning(&format!("its body is not JSON: {error}"), body)
         })?;
-        self.members.iter().try_for_each(|member| member.check(&json, &self.secrets))
+        self.members.check(&json, "its JSON body", &self.secrets)
     }
 
     /// A reason with the beginning of the body that it is about.
@@ -94,73 +77,6 @@ impl Expected {
             None => format!("{why}; it is empty"),
         }
     }
-}
-
-// === impl Member ===
-
-impl Member {
-    fn check(&self, json: &Value, secrets: &Secrets) -> Result<(), String> {
-        let path = &self.path;
-        let shown = |value: &Value| words::cut(&secrets.hide(&value.to_string()), SHOWN_CHARS_MAX);
-        let found = find(json, path).ok_or_else(|| {
-            format!("its JSON body has no member {path:?}{}", instead(json, secrets))
-        })?;
-        match self.values.iter().any(|value| is_same(value, found)) {
-            true => Ok(()),
-            false => {
-                let values: Vec<_> = self.values.iter().map(&shown).collect();
-                let expected = values.join(" or ");
-                Err(format!("{path:?} in its JSON body is {} instead of {expected}", shown(found)))
-            }
-        }
-    }
-}
-
-/// The value at a path. A name may contain dots itself, and a number is the place in an array.
-fn find<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
-    let step = |name: &str| match json {
-        Value::Object(members) => members.get(name),
-        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
-        _ => None,
-    };
-    if let Some(found) = step(path) {
-        return Some(found);
-    }
-    path.match_indices('.').find_map(|(at, _)| find(step(&path[..at])?, &path[at + 1..]))
-}
-
-/// Whether two values are the same in JSON, where 1 and 1.0 are.
-fn is_same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64().is_some_and(|one| Some(one) == other.as_f64())
-        }
-        _ => one == other,
-    }
-}
-
-/// The value of a JSON text; another text stands for itself.
-fn value_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
-}
-
-/// What a JSON body has instead of a member.
-fn instead(json: &Value, secrets: &Secrets) -> String {
-    let members = match json {
-        Value::Object(members) if members.is_empty() => return ": it is empty".to_owned(),
-        Value::Object(members) => members,
-        Value::Array(_) => return ": it is a list".to_owned(),
-        _ => return ": it is no object".to_owned(),
-    };
-    let name = |name: &String| {
-        format!("{:?}", words::cut(&secrets.hide(&words::printable(name)), NAME_CHARS_MAX))
-    };
-    let names: Vec<_> = members.keys().take(NAMES_MAX).map(name).collect();
-    let more = match members.len().saturating_sub(NAMES_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!(", but {}{more}", names.join(", "))
 }
 
 #[cfg(test)]
