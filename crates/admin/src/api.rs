@@ -24,4 +24,5 @@ pub mod servers;
 pub mod services;
 pub mod sessions;
 pub mod status;
+pub mod verify;
 mod words;

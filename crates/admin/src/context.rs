@@ -8,6 +8,7 @@ use mainstay_telemetry::{Metrics, ServerOutput};
 
 use crate::action::Actions;
 use crate::source::Source;
+use crate::verify::Verifier;
 use crate::web::follow::Followers;
 use crate::web::refusals::Refusals;
 
@@ -16,6 +17,7 @@ pub(crate) type Shared = Arc<Context>;
 pub(crate) struct Context {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) actions: Arc<dyn Actions>,
+    pub(crate) verifier: Arc<dyn Verifier>,
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) events: Arc<dyn EventLog>,
     pub(crate) refusals: Refusals,

@@ -29,10 +29,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
-use crate::api::{actions, audit, events, health, logs, metrics, nodes, numbers, openapi};
+use crate::api::{actions, audit, events, health, logs, metrics, nodes, numbers, openapi, verify};
 use crate::context::{Context, Shared};
 use crate::page;
 use crate::source::Source;
+use crate::verify::Verifier;
 
 pub(crate) mod audited;
 mod bounds;
@@ -50,6 +51,7 @@ use self::refusals::Refusals;
 pub struct Parts {
     pub source: Arc<dyn Source>,
     pub actions: Arc<dyn Actions>,
+    pub verifier: Arc<dyn Verifier>,
     pub audit: Arc<dyn AuditLog>,
     pub events: Arc<dyn EventLog>,
     pub tokens: Tokens,
@@ -92,6 +94,9 @@ const ACTIONS: Bounds = Bounds { at_once: 8, deadline: Duration::from_secs(60) }
 /// For actions that wait for calls to finish: as long as `gateway.drain_timeout` may be, and a minute for what
 /// comes after. Bounded apart from the others, which take a minute at most.
 const DRAINS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(3600 + 60) };
+/// For checks of the stack: as long as they may take together, and a minute. Bounded apart from the others, since
+/// they are many requests themselves.
+const CHECKS: Bounds = Bounds { at_once: 4, deadline: Duration::from_secs(3600 + 60) };
 /// For requests whose bodies are still arriving.
 const BODIES: Bounds = Bounds { at_once: 64, deadline: read::BODY_WAIT };
 
@@ -110,6 +115,7 @@ impl Admin {
         let context = Arc::new(Context {
             source: parts.source,
             actions: parts.actions,
+            verifier: parts.verifier,
             audit: parts.audit,
             events: parts.events,
             refusals: Refusals::default(),
@@ -190,7 +196,8 @@ impl fmt::Debug for Admin {
 /// The description of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
     let open = open_routes().merge(read_routes()).merge(events::routes());
-    let routes = open.merge(admin_routes()).merge(node_routes()).merge(stop_routes());
+    let routes =
+        open.merge(admin_routes()).merge(node_routes()).merge(verify_routes()).merge(stop_routes());
     openapi::complete(routes.into_openapi())
 }
 
@@ -215,6 +222,12 @@ fn node_routes() -> OpenApiRouter<Shared> {
     nodes::routes()
 }
 
+/// The route that checks the stack. It needs the `admin` token, too, since checks call tools and show what they
+/// answer.
+fn verify_routes() -> OpenApiRouter<Shared> {
+    verify::routes()
+}
+
 /// The route that stops the daemon. It needs the `admin` token, too, and has bounds of its own: whatever
 /// the others wait for, the daemon can be stopped.
 fn stop_routes() -> OpenApiRouter<Shared> {
@@ -234,7 +247,7 @@ fn router(context: &Shared) -> Router<Shared> {
         let bounded = routes.route_layer(keep(bounds)).route_layer(arrived());
         bounded.route_layer(audited.clone())
     };
-    let nodes = changing(node_routes(), DRAINS);
+    let nodes = changing(node_routes(), DRAINS).merge(changing(verify_routes(), CHECKS));
     let stop = changing(stop_routes(), ACTIONS);
     reads.merge(changing(admin_routes(), ACTIONS)).merge(nodes).merge(stop).into()
 }

@@ -14,7 +14,9 @@ pub(crate) mod shell;
 mod tests;
 pub(crate) mod wrong;
 
-pub(crate) use daemon::{GraphArgs, NodesArgs, StatusArgs, StopArgs, UpArgs};
+pub(crate) use daemon::{
+    GraphArgs, NodesArgs, RestartArgs, StatusArgs, StopArgs, UpArgs, VerifyArgs,
+};
 
 /// Run MCP servers and the services they need: one daemon starts, watches and shares them
 #[derive(Debug, Parser)]
@@ -80,7 +82,10 @@ pub(crate) enum Command {
     Stop(StopArgs),
     /// Stop servers and services after calls in flight have finished, and start them again
     #[command(after_help = examples::RESTART)]
-    Restart(NodesArgs),
+    Restart(RestartArgs),
+    /// Check that the stack works: servers, services, what they need, and the checks of the configuration
+    #[command(after_help = examples::VERIFY)]
+    Verify(VerifyArgs),
     /// Show what servers wrote to standard error, and services to standard error and standard output
     #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),

@@ -35,6 +35,7 @@ mod token;
 mod tools;
 mod trouble;
 mod up;
+mod verify;
 
 pub(crate) use completions::answered as completed;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Graph(args) => graph::run(shared, args, &out),
         Command::Start(args) => nodes::start(shared, args, &out),
         Command::Restart(args) => nodes::restart(shared, args, &out),
+        Command::Verify(args) => verify::run(shared, args, &out),
         Command::Stop(args) if !args.names.is_empty() => nodes::stop(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),
         Command::Logs(args) => logs::run(shared, args, &out),

@@ -21,6 +21,7 @@ mod startup_errors;
 mod state;
 mod status;
 mod target;
+mod verify;
 mod web;
 
 use std::io::IsTerminal;

@@ -39,6 +39,7 @@ pub use host::{Host, HostAbilities};
 pub use link::{Link, LinkLimits};
 pub use listener::Listener;
 pub use members::Members;
+pub use remote::words::beginning;
 pub use request::{Fate, Incoming, Lost, Outgoing, SessionNo};
 pub use secrets::Secrets;
 pub use transport::TransportAbilities;

@@ -4,13 +4,14 @@
 //! [`Server`](super::servers::Server), a [`Service`](super::services::Service) or a
 //! [`Node`](super::graph::Node), `mainstay graph` a [`Graph`](super::graph::Graph), `mainstay call` the result of the tool as the server sent it,
 //! `mainstay tools SERVER TOOL` the tool as the server lists it,
-//! `mainstay log-level` an [`ActionDone`](super::actions::ActionDone).
+//! `mainstay verify` a [`VerifyReport`], `mainstay log-level` an [`ActionDone`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::actions::ActionDone;
+use super::verify::VerifyReport;
 
 /// What `mainstay tools --json` prints.
 #[derive(Debug, Serialize, ToSchema)]
@@ -118,6 +119,10 @@ pub struct UpPrinted {
 pub struct NodesPrinted {
     /// In the order of the command line.
     pub nodes: Vec<NodePrinted>,
+    /// Only for `mainstay restart`: what came of the checks afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub verified: Option<VerifyReport>,
 }
 
 /// What became of one server or service.

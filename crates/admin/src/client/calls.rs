@@ -21,6 +21,7 @@ use crate::api::servers::Servers;
 use crate::api::services::Services;
 use crate::api::sessions::Sessions;
 use crate::api::status::DaemonStatus;
+use crate::api::verify::{VerifyReport, VerifyRequest};
 
 /// Lines that are asked for at most: as many as the daemon gives.
 const LINES: usize = 10_000;
@@ -141,6 +142,14 @@ impl Client {
                 self.write(&path, &NodeRequest { name, dry_run }).await
             }
         }
+    }
+
+    /// Has the daemon make checks.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the names of all that can be checked, where there is none of that name.
+    pub async fn verify(&self, asked: &VerifyRequest) -> Result<VerifyReport, ClientError> {
+        self.write("/api/verify", asked).await
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -33,6 +33,10 @@ impl Note {
         Self { action: action_name, target: action.target() }
     }
 
+    pub(crate) fn named(action: &str, target: Option<String>) -> Self {
+        Self { action: action.to_owned(), target }
+    }
+
     pub(crate) fn reading(what: &str) -> Self {
         Self { action: format!("read {what}"), target: None }
     }

@@ -30,7 +30,9 @@ use crate::api::servers::Server;
 use crate::api::services::Service;
 use crate::api::sessions::{Session, Sessions};
 use crate::api::status::{DaemonStatus, Memory, MemoryBudget, Notification};
+use crate::api::verify::VerifyReport;
 use crate::source::{Source, View};
+use crate::verify::{NothingCalled, Verification, Verifier, Verifying};
 
 mod changes;
 mod events;
@@ -112,6 +114,21 @@ impl Source for Fake {
     fn pool(&self, server: &str) -> Option<PoolNumbers> {
         assert_ne!(server, "panic", "a fault of the test's making");
         (server == "time").then(PoolNumbers::default)
+    }
+}
+
+/// Says what it was asked for. Knows `db` alone.
+struct Asker;
+
+impl Verifier for Asker {
+    fn verify(&self, asked: Verification) -> Verifying<'_> {
+        Box::pin(async move {
+            if let Some(name) = asked.names.into_iter().find(|name| name != "db") {
+                return Err(NothingCalled { name, names: vec!["db".to_owned()] });
+            }
+            let took_ms = u64::try_from(asked.timeout.as_millis()).unwrap();
+            Ok(VerifyReport { passed: true, took_ms, declared: 0, checks: Vec::new() })
+        })
     }
 }
 
@@ -230,6 +247,7 @@ impl Scene {
         let admin = Admin::new(Parts {
             source,
             actions: actions.clone(),
+            verifier: Arc::new(Asker),
             audit: audit.clone(),
             events: Arc::new(Happened),
             tokens: tokens(),
@@ -423,7 +441,8 @@ async fn it_answers_exactly_at_the_paths_that_it_names() {
         assert_eq!(scene.get(Peer::Socket(None), path).await.0, 404, "{path}");
     }
     for path in scene.admin.paths() {
-        let method = if path.starts_with(Admin::BELOW) { Method::POST } else { Method::GET };
+        let acts = path.starts_with(Admin::BELOW) || path == "/api/verify";
+        let method = if acts { Method::POST } else { Method::GET };
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let code = scene.ask(Peer::Socket(None), request).await.status();
         assert!(!matches!(code.as_u16(), 404 | 405), "{path}: {code}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use mainstay_admin::api::verify::TIMEOUT_MS_MAX;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct UpArgs {
@@ -66,6 +67,35 @@ pub(crate) struct NodesArgs {
     /// Print what would happen, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    pub(crate) nodes: NodesArgs,
+    /// Return when the start is under way, without the checks of `mainstay verify`
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Servers, services and externals, with all checks about them, and single checks by their names
+    /// [default: everything]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The time limit for all checks together; each has its own, too [default: 2m]
+    #[arg(long, value_name = "TIME", value_parser = verify_time)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+fn verify_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let most = Duration::from_millis(TIMEOUT_MS_MAX);
+    match time.is_zero() || time > most {
+        true => Err("it may be up to 1h, and not zero".to_owned()),
+        false => Ok(time),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

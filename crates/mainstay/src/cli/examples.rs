@@ -68,9 +68,22 @@ pub(super) const RESTART: &str = "\
 Examples:
   mainstay restart weather
   mainstay restart db --dry-run
+  mainstay restart weather --no-verify   return when the start is under way
 
-Calls in flight have `gateway.drain_timeout` to finish (30 s by default). The command returns when the \
-start is under way. `mainstay stop && mainstay up --detach` restarts the daemon.";
+Calls in flight have `gateway.drain_timeout` to finish (30 s by default). The command waits until what was \
+restarted is ready, for 3 minutes at most, and ends with the checks of `mainstay verify NAME`: with exit code 1 \
+if one fails. `mainstay stop && mainstay up --detach` restarts the daemon.";
+
+pub(super) const VERIFY: &str = "\
+Examples:
+  mainstay verify
+  mainstay verify weather            this server, and the checks about it
+  mainstay verify 'search works'     one check, by the name that it has in the configuration
+  mainstay verify --json | jq -r '.checks[] | select(.outcome == \"failed\") | .name'
+
+Servers must be ready and list their tools, services must be ready, externals must pass their probes; \
+`[[checks]]` in the configuration adds tool calls, addresses and commands. The exit code is 1 if a check fails, \
+and 2 if nothing has that name.";
 
 pub(super) const STOP: &str = "\
 Examples:

@@ -29,6 +29,7 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("start", "names", Names::Runnable),
     ("stop", "names", Names::Runnable),
     ("restart", "names", Names::Runnable),
+    ("verify", "names", Names::Checked),
     ("tools", "server", Names::ServersAndGroups),
     ("tools", "tool", Names::Tools),
     ("call", "server", Names::ServersAndGroups),

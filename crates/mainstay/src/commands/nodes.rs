@@ -7,13 +7,14 @@ use futures_util::future::join_all;
 use mainstay_admin::api::actions::ActionDone;
 use mainstay_admin::api::commands::{NodePrinted, NodesPrinted};
 use mainstay_admin::api::status::DaemonStatus;
+use mainstay_admin::api::verify::VerifyReport;
 use mainstay_admin::{Action, Client};
 use mainstay_model::Need;
 use tokio::time::sleep;
 
 use super::trouble::Part;
-use super::{daemon, running};
-use crate::cli::{NodesArgs, Shared, StopArgs};
+use super::{daemon, running, verify};
+use crate::cli::{NodesArgs, RestartArgs, Shared, StopArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Waiting, format};
 
@@ -33,6 +34,12 @@ enum Verb {
     Restart,
 }
 
+/// What was done, and the exit code.
+struct Acted {
+    nodes: Vec<NodePrinted>,
+    exit: Exit,
+}
+
 pub(super) fn start(shared: &Shared, args: &NodesArgs, out: &Output) -> Result<Exit, Failure> {
     if args.names.is_empty() {
         return Err(Failure::new(Exit::Usage, "no server or service is named")
@@ -46,14 +53,26 @@ pub(super) fn stop(shared: &Shared, args: &StopArgs, out: &Output) -> Result<Exi
     run(shared, Verb::Stop, &args.names, args.dry_run, out)
 }
 
-pub(super) fn restart(shared: &Shared, args: &NodesArgs, out: &Output) -> Result<Exit, Failure> {
-    if args.names.is_empty() {
+pub(super) fn restart(shared: &Shared, args: &RestartArgs, out: &Output) -> Result<Exit, Failure> {
+    let RestartArgs { nodes: NodesArgs { names, dry_run }, no_verify } = args;
+    if names.is_empty() {
         let both = running::restart(shared);
         return Err(Failure::new(Exit::Usage, "no server or service is named")
             .hint(format!("`{both}` restarts the daemon"))
             .hint("`mainstay restart NAME` restarts one server or service"));
     }
-    run(shared, Verb::Restart, &args.names, args.dry_run, out)
+    let restarted = act(shared, Verb::Restart, names, *dry_run, out)?;
+    if *dry_run || *no_verify || restarted.exit != Exit::Done {
+        return Ok(restarted.finish(None, out));
+    }
+    let client = daemon::client(shared)?;
+    let verified = daemon::block_on(verify::after_restart(&client, names, out))?;
+    let exit = verify::exit(&verified);
+    if !out.json {
+        verify::show(&verified, out);
+    }
+    restarted.finish(Some(verified), out);
+    Ok(exit)
 }
 
 fn run(
@@ -63,6 +82,17 @@ fn run(
     dry_run: bool,
     out: &Output,
 ) -> Result<Exit, Failure> {
+    Ok(act(shared, verb, names, dry_run, out)?.finish(None, out))
+}
+
+/// Does it to all of them at the same time, and says what came of it.
+fn act(
+    shared: &Shared,
+    verb: Verb,
+    names: &[String],
+    dry_run: bool,
+    out: &Output,
+) -> Result<Acted, Failure> {
     let client = daemon::client(shared)?;
     let results = daemon::block_on(async {
         check_names(&daemon::status(&client).await?, names)?;
@@ -84,11 +114,7 @@ fn run(
         None => Exit::Done,
         Some(failure) => failure.exit,
     };
-    if out.json {
-        out.value(&NodesPrinted { nodes: results.into_iter().map(printed).collect() });
-        return Ok(exit);
-    }
-    for (_, result) in &results {
+    for (_, result) in results.iter().filter(|_| !out.json) {
         match result {
             Ok(done) => verb.say(done, out),
             Err(failure) => {
@@ -96,7 +122,7 @@ fn run(
             }
         }
     }
-    Ok(exit)
+    Ok(Acted { nodes: results.into_iter().map(printed).collect(), exit })
 }
 
 /// Checks all names before anything is done to any of them.
@@ -141,6 +167,18 @@ fn printed((name, result): (&String, Result<ActionDone, Failure>)) -> NodePrinte
         Err(failure) => (None, Some(failure.message)),
     };
     NodePrinted { name: name.clone(), done, error }
+}
+
+// === impl Acted ===
+
+impl Acted {
+    /// Prints it for programs, with what came of the checks.
+    fn finish(self, verified: Option<VerifyReport>, out: &Output) -> Exit {
+        if out.json {
+            out.value(&NodesPrinted { nodes: self.nodes, verified });
+        }
+        self.exit
+    }
 }
 
 // === impl Verb ===

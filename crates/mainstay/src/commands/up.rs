@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 
 mod background;
-mod ready;
+pub(super) mod ready;
 #[cfg(test)]
 mod tests;
 

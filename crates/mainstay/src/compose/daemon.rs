@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mainstay_admin::{Admin, Tokens};
+use mainstay_admin::{Admin, Client, Tokens};
 use mainstay_config::{Origin, Origins};
 use mainstay_fleet::{Fleet, FleetParts};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
@@ -30,11 +30,15 @@ use super::notify::{Notifier, Sections};
 use super::passed::PassedPages;
 use super::signals::Signals;
 use super::status::{Places, Status};
+use super::verify::{Declared, StackChecks};
 use super::{
     announcement, changes, command_socket, limits, passed, release, secrets, startup_errors, state,
     web,
 };
 use crate::exit::{Exit, Failure};
+
+/// The longest wait for an answer to a check; each check has a shorter one of its own.
+const CHECKS: Duration = Duration::from_secs(3600);
 
 /// A daemon that serves.
 pub(super) struct Daemon {
@@ -52,7 +56,7 @@ pub(super) struct Daemon {
     notifier: Option<Notifier>,
     /// Cancelled when the admin API is told to stop the daemon.
     stop: CancellationToken,
-    drain: std::time::Duration,
+    drain: Duration,
     started: Instant,
     /// The lock on the state folder, held until the daemon has ended.
     _folder: Arc<Folder>,
@@ -117,6 +121,7 @@ impl Daemon {
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
+        let declared = Declared::new(&settings, &host);
         let owners = passed::owners(&settings.servers, &settings.services);
         let fleet = Fleet::new(FleetParts {
             pools: pools.clone(),
@@ -153,6 +158,11 @@ impl Daemon {
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),
+            verifier: Arc::new(StackChecks::new(
+                Arc::new(answers.clone()),
+                Client::new(&state_dir, CHECKS),
+                declared,
+            )),
             actions: Arc::new(Operator::new(&gateway, &fleet, log, stop.clone(), drain)),
             audit: backend.audit.clone(),
             events: backend.events.clone(),

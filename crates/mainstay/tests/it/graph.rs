@@ -46,7 +46,7 @@ async fn node(daemon: &Daemon, name: &str) -> Node {
 }
 
 /// Waits until a node is in a state.
-async fn in_state(daemon: &Daemon, name: &str, state: &str) -> Node {
+pub(crate) async fn in_state(daemon: &Daemon, name: &str, state: &str) -> Node {
     eventually(&format!("{name} in state {state}"), async || {
         Some(node(daemon, name).await).filter(|node| node.state.as_str() == state)
     })

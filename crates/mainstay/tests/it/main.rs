@@ -29,6 +29,7 @@ mod stack;
 mod stateless;
 mod terminal;
 mod unwritten;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -77,7 +77,7 @@ fn line_of_page(page: &str) -> String {
 
 /// The beginning of a body as one line, without what a terminal would obey and what must not be shown. `None` for
 /// one that has nothing visible.
-pub(crate) fn beginning(body: &[u8], chars_max: usize, secrets: &Secrets) -> Option<String> {
+pub fn beginning(body: &[u8], chars_max: usize, secrets: &Secrets) -> Option<String> {
     let looked_at = body.get(..LOOKED_AT_BYTES).unwrap_or(body);
     let line = printable(&String::from_utf8_lossy(looked_at));
     // A secret is hidden before it could be cut in two.

@@ -353,3 +353,30 @@ async fn whoever_hangs_up_does_not_undo_what_has_begun_nor_hide_it() {
     assert_eq!((entry.action.as_str(), entry.target.as_deref()), ("refresh", Some("time")));
     assert_eq!(entry.outcome, AuditOutcome::Done);
 }
+
+#[tokio::test]
+async fn checks_are_made_for_the_operator_and_noted_in_the_audit_log() {
+    let scene = Scene::with(Health::Ok);
+    let admin = admin_token();
+    let (code, _) = scene.post(NEAR, &read_token(), "/api/verify", "").await;
+    assert_eq!(code, 403);
+    for (body, code, found) in [
+        ("", 200, json!(120_000)),
+        (r#"{"names":["db"],"timeout_ms":50}"#, 200, json!(50)),
+        (r#"{"names":["db","bd"]}"#, 404, json!(null)),
+        (r#"{"timeout_ms":0}"#, 400, json!(null)),
+        (r#"{"name":"db"}"#, 400, json!(null)),
+    ] {
+        let (got, answer) = scene.post(FAR, &admin, "/api/verify", body).await;
+        assert_eq!((got, &answer["took_ms"]), (code, &found), "{body}: {answer}");
+        if code == 404 {
+            assert_eq!(answer["names"], json!(["db"]));
+            assert!(answer["error"].as_str().unwrap().contains("\"bd\""), "{answer}");
+        }
+    }
+    let entries = scene.audit.0.lock().clone();
+    let noted: Vec<_> =
+        entries.iter().map(|entry| (&*entry.action, entry.target.as_deref())).collect();
+    assert!(noted.contains(&("verify", Some("db"))), "{noted:?}");
+    assert!(noted.contains(&("verify", None)), "{noted:?}");
+}

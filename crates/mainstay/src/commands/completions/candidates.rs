@@ -30,6 +30,8 @@ pub(super) enum Names {
     Runnable,
     /// Servers, services, volumes and externals.
     Nodes,
+    /// Servers, services, externals, and checks of the configuration.
+    Checked,
     /// Servers, services, groups, volumes and externals.
     All,
     /// The tools of the server on the line.
@@ -57,6 +59,11 @@ impl Names {
 
     fn all(self, typed: &Typed) -> Vec<CompletionCandidate> {
         match self {
+            Self::Checked => {
+                let mut names = Self::Nodes.all(typed);
+                names.extend(checks(typed));
+                names
+            }
             Self::Servers | Self::ServersAndGroups | Self::Runnable | Self::Nodes | Self::All => {
                 let mut names = self.configured_or_running(typed);
                 // One that is on the line is not named again.
@@ -88,7 +95,9 @@ impl Names {
             Self::Runnable => servers.into_iter().chain(services).collect(),
             Self::Nodes => servers.into_iter().chain(services).chain(watched).collect(),
             Self::All => servers.into_iter().chain(services).chain(groups).chain(watched).collect(),
-            Self::Servers | Self::Tools | Self::Arguments | Self::Clients => servers,
+            Self::Servers | Self::Tools | Self::Arguments | Self::Clients | Self::Checked => {
+                servers
+            }
         }
     }
 }
@@ -141,6 +150,13 @@ fn candidate(name: &str, help: &str) -> CompletionCandidate {
     let help =
         Some(help).filter(|help| !help.is_empty()).map(|help| StyledStr::from(help.to_owned()));
     CompletionCandidate::new(name).help(help)
+}
+
+/// The checks of the configuration.
+fn checks(typed: &Typed) -> Vec<CompletionCandidate> {
+    let loaded = from_system(typed.shared().request(None));
+    let checks = loaded.map(|loaded| loaded.settings.checks).unwrap_or_default();
+    checks.iter().map(|check| candidate(&check.name, "check")).collect()
 }
 
 /// The tools of the server or group on the line.

@@ -19,6 +19,8 @@ use crate::output::{Output, Waiting, format};
 
 /// How often the daemon is asked when it tells of nothing. Not every change of a state is an event.
 const ASK: Duration = Duration::from_millis(500);
+/// How often it is asked whether what was restarted is ready.
+const SETTLE: Duration = Duration::from_millis(100);
 /// The wait before the stream of events is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Most names in the line about progress.
@@ -52,6 +54,26 @@ pub(super) async fn wait(client: &Client, most: Duration, out: &Output) -> Resul
             }
         })
         .await
+}
+
+/// Waits until these servers and services are ready, or none of those that are not is tried again in time, for
+/// `most` at most.
+pub(in crate::commands) async fn settle(
+    client: &Client,
+    names: &[String],
+    most: Duration,
+) -> Result<(), ClientError> {
+    let begun = Instant::now();
+    loop {
+        let status = client.status().await?;
+        let mut progress = Readiness::of(&status);
+        progress.in_the_way.retain(|part| names.iter().any(|name| name == part.name));
+        let left = most.saturating_sub(begun.elapsed());
+        if progress.in_the_way.is_empty() || left.is_zero() || progress.is_hopeless(left) {
+            return Ok(());
+        }
+        sleep(SETTLE.min(left)).await;
+    }
 }
 
 async fn look(
