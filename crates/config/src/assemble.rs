@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, Login, NameRule, NotifySpec,
-    NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice, Runtime,
-    ServerSpec, Settings, Sharing, VolumeSpec,
+    Asks, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec, Login, NameRule,
+    NotifySpec, NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice,
+    Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
 };
 use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
@@ -174,11 +174,19 @@ pub(super) fn process(table: &Table) -> Option<ProcessSpec> {
         cwd: table.path("cwd").map(ToOwned::to_owned),
         user: table.text("user").map(ToOwned::to_owned),
         group: table.text("group").map(ToOwned::to_owned),
-        files_max: table
-            .table("limits")
-            .and_then(|limits| limits.count("files"))
-            .map(|files| files as u64),
+        limits: table.table("limits").map(resource_limits).unwrap_or_default(),
     })
+}
+
+fn resource_limits(table: &Table) -> LimitsSpec {
+    let count = |key| table.count(key).map(|count| count as u64);
+    LimitsSpec {
+        memory_bytes_max: count("memory"),
+        memory_bytes_reserved: count("memory_reservation"),
+        cpus_max: table.cpus("cpus"),
+        processes_max: count("processes"),
+        files_max: count("files"),
+    }
 }
 
 fn idle(server: &Table) -> Option<Idle> {
@@ -289,7 +297,7 @@ fn target(table: &Table, env: &BTreeMap<String, String>) -> Option<NotifyTarget>
         cwd: None,
         user: None,
         group: None,
-        files_max: None,
+        limits: LimitsSpec::default(),
     }))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 mod checks;
 mod gateway;
+mod limits;
 mod notify;
 mod others;
 mod pages;
@@ -66,6 +67,11 @@ pub(crate) enum Kind {
     Size {
         min: u64,
         max: u64,
+    },
+    /// A part of the machine's CPUs, in thousandths.
+    Cpus {
+        min: u32,
+        max: u32,
     },
     Duration {
         min: Duration,

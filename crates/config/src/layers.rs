@@ -269,6 +269,10 @@ fn value_for(kind: Option<&Kind>, text: &str, at: &At) -> Node {
         Some(Kind::Count { .. }) => {
             as_toml(|value| matches!(value, Value::Integer(_))).unwrap_or_else(as_text)
         }
+        Some(Kind::Cpus { .. }) => {
+            as_toml(|value| matches!(value, Value::Integer(_) | Value::Float(_)))
+                .unwrap_or_else(as_text)
+        }
         Some(Kind::Command) => {
             as_toml(|value| matches!(value, Value::List(_))).unwrap_or_else(as_text)
         }

@@ -107,6 +107,10 @@ impl Written {
             Typed::KeyedUrl { written, .. } => url_keys::masked(written).into(),
             Typed::Path(path) => path.to_string_lossy().into(),
             Typed::List(items) => items.iter().map(Placed::shown).collect(),
+            Typed::Cpus(cpus) => match cpus.thousandths() {
+                whole if whole % 1000 == 0 => (whole / 1000).into(),
+                part => (f64::from(part) / 1000.0).into(),
+            },
             Typed::Count(count) => match node.value {
                 crate::document::Value::Text(_) => format_size(*count).into(),
                 _ => (*count).into(),

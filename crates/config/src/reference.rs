@@ -1,5 +1,7 @@
 //! The reference page, `docs/configuration.md`.
 
+use mainstay_model::settings::Cpus;
+
 use crate::document::{declared_json, toml_text};
 use crate::keys::{Amount, Item, Key, Kind, Map, Section, TOP_LEVEL};
 use crate::units::{format_duration, format_size};
@@ -119,6 +121,9 @@ fn kind_text(kind: &Kind) -> String {
         Kind::Choice(_) => "one word".to_owned(),
         Kind::Count { min, max } => format!("number, {min} to {max}"),
         Kind::Size { min, max } => format!("size, {} to {}", format_size(*min), format_size(*max)),
+        Kind::Cpus { min, max } => {
+            format!("number, {} to {}", Cpus::from_thousandths(*min), Cpus::from_thousandths(*max))
+        }
         Kind::Duration { min, max } => {
             format!("duration, {} to {}", format_duration(*min), format_duration(*max))
         }

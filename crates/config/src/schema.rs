@@ -69,6 +69,10 @@ fn value(kind: &Kind) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Choice(words) => choice(words),
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Cpus { min, max } => {
+            let whole = |thousandths: &u32| f64::from(*thousandths) / 1000.0;
+            json!({ "type": "number", "minimum": whole(min), "maximum": whole(max) })
+        }
         Kind::Size { .. } => text_like(SIZE),
         Kind::Duration { .. } => text_like("([0-9]+(ms|s|m|h|d))+"),
         Kind::Account => text_like(ACCOUNT),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstay_model::settings::Lack;
+use mainstay_model::settings::{Cpus, Lack};
 use mainstay_model::{Name, Redacted};
 
 use crate::document::At;
@@ -61,6 +61,7 @@ pub(crate) enum Typed {
     Word(&'static str),
     /// A count or a size in bytes.
     Count(u64),
+    Cpus(Cpus),
     Duration(Duration),
     Listen(ListenAddress),
     Text(String),
@@ -153,6 +154,10 @@ impl Table {
 
     pub(crate) fn count(&self, key: &str) -> Option<usize> {
         if let Typed::Count(count) = self.typed(key)? { usize::try_from(*count).ok() } else { None }
+    }
+
+    pub(crate) fn cpus(&self, key: &str) -> Option<Cpus> {
+        if let Typed::Cpus(cpus) = self.typed(key)? { Some(*cpus) } else { None }
     }
 
     pub(crate) fn duration(&self, key: &str) -> Option<Duration> {

@@ -54,6 +54,17 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, BadUnit> {
     number.checked_mul(scale_of(&SIZES, unit)?).ok_or(BadUnit::TooLarge)
 }
 
+/// A number with at most three places, in thousandths: `2`, `0.5`.
+pub(crate) fn parse_thousandths(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 3 {
+        return None;
+    }
+    let whole: u32 = whole.parse().ok()?;
+    whole.checked_mul(1000)?.checked_add(format!("{part:0<3}").parse().ok()?)
+}
+
 pub(crate) fn format_duration(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if rest == 0 {
@@ -132,6 +143,17 @@ mod tests {
             ("999999999999999999d", BadUnit::TooLarge),
         ] {
             assert_eq!(parse_duration(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn thousandths() {
+        for (text, thousandths) in [("2", 2000), ("0.5", 500), ("1.25", 1250), ("0.001", 1)] {
+            assert_eq!(parse_thousandths(text), Some(thousandths), "{text}");
+        }
+        assert_eq!(parse_thousandths("2.0"), Some(2000));
+        for text in ["", ".5", "1.", "-1", "0.0001", "NaN", "inf", "1e3", "99999999999999999999"] {
+            assert_eq!(parse_thousandths(text), None, "{text}");
         }
     }
 

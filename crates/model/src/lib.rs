@@ -14,6 +14,7 @@ pub mod program_file;
 pub mod public_url;
 pub mod redacted;
 pub mod refusal;
+pub mod resource;
 pub mod settings;
 pub mod status;
 

@@ -4,6 +4,7 @@
 //! meaning of its own; defaults are already applied.
 
 pub mod checks;
+pub mod limits;
 pub mod probe;
 pub mod services;
 pub mod tools;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use self::checks::{CallCheck, CheckKind, CheckSpec, TargetCheck, ToolsCheck};
+pub use self::limits::{Cpus, LimitsSpec};
 pub use self::probe::{
     HttpCheck, PagesSpec, PostgresCheck, ProbeCheck, ProbeSpec, ToolCheck, VolumeSpec,
 };
@@ -229,8 +231,8 @@ pub struct ProcessSpec {
     pub user: Option<String>,
     /// The group to run as, by name or id. `None` uses the group of `user`, or else the daemon's group.
     pub group: Option<String>,
-    /// The limit on open files, soft and hard. `None` uses the limit that the daemon started with.
-    pub files_max: Option<u64>,
+    /// What each instance may use.
+    pub limits: LimitsSpec,
 }
 
 /// A remote server.

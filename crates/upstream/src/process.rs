@@ -16,6 +16,8 @@
 //! 5.3 or later.
 
 mod blocking;
+mod bounds;
+mod cgroup;
 mod ending;
 mod environment;
 mod exec;
@@ -48,6 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use mainstay_model::resource::{LimitKind, LimitStatus};
 use mainstay_model::settings::ProcessSpec;
 use mainstay_model::{InstanceId, Name};
 use mainstay_telemetry::ServerOutput;
@@ -63,6 +66,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::blocking::blocking;
+use self::bounds::{Bounds, LimitBook, SharedBounds};
+use self::cgroup::GroupHost;
 pub use self::exec::exec_main;
 pub use self::exit::Exit;
 pub use self::guard::{GuardCommand, guard_main};
@@ -81,7 +86,7 @@ use self::exec::{Channel, Offer};
 use self::guard::Guard;
 use self::label::Label;
 use self::memory::Sampler;
-use self::minder::{Death, Looker, Minder, StderrReader};
+use self::minder::{Bounded, Death, Looker, Minder, StderrReader};
 use self::oom::OomKills;
 use self::procfs::Identity;
 use self::records::{Folder, Mark, Record};
@@ -108,6 +113,8 @@ pub struct ProcessHost {
     swept: Vec<Swept>,
     strays: StrayFinder,
     oom_kills: OomKills,
+    groups: GroupHost,
+    limit_book: LimitBook,
     /// Bounds the processes that are being started at the same time.
     starts: Arc<Semaphore>,
     /// Number of processes ever started; part of each process's mark.
@@ -163,6 +170,19 @@ impl ProcessHost {
         guard_command: GuardCommand,
         helper: ExecCommand,
     ) -> Result<Arc<Self>, OpenError> {
+        Self::open_on(state_dir, guard_command, helper, Path::new("/")).await
+    }
+
+    /// As [`open`](Self::open), on a machine whose control groups are below `root`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_on(
+        state_dir: &Path,
+        guard_command: GuardCommand,
+        helper: ExecCommand,
+        root: &Path,
+    ) -> Result<Arc<Self>, OpenError> {
         set_child_subreaper(Some(getpid()))
             .map_err(|error| OpenError::Subreaper { source: error.into() })?;
         let deaths = signal(SignalKind::child()).map_err(|source| OpenError::Signals { source })?;
@@ -190,6 +210,8 @@ impl ProcessHost {
             )),
         ];
         Ok(Arc::new(Self {
+            groups: GroupHost::new(root, folder.clone()),
+            limit_book: LimitBook::default(),
             folder,
             base: environment::base(std::env::vars_os()),
             files: getrlimit(Resource::Nofile),
@@ -280,18 +302,21 @@ impl ProcessHost {
             mark: self.folder.mark().of(instance, life),
             label: Label::new(self.folder.mark(), life),
             folder: self.folder.clone(),
+            group_name: bounds::group_name(server, instance, life),
+            groups: self.groups.clone(),
+            limit_book: self.limit_book.clone(),
             oom_kills: self.oom_kills.clone(),
             closing: self.closing.clone(),
             minders: self.minders.clone(),
         };
-        let (mut process, channel) = blocking(move || {
+        let (mut process, channel, plan) = blocking(move || {
             let _turn = turn;
             start.carry_out()
         })
         .await?;
         note(process.departure());
         let settled = tokio::select! {
-            settled = channel.settle() => settled,
+            settled = channel.settle(&plan) => settled,
             () = self.closing.cancelled() => return Err(SpawnError::Stopping),
         };
         if let Err(failure) = settled {
@@ -315,6 +340,19 @@ impl ProcessHost {
     /// [`memory`](Self::memory) of several processes with one look at `/proc`, in their order.
     pub async fn memory_of_all(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
         self.sampler.sample(pids).await
+    }
+
+    /// The limits of processes that this host started, in their order: what keeps each, and how much of it is used.
+    /// `None` for a process without limits, and for one that is gone. Takes a second at most.
+    pub async fn limits_of_all(&self, pids: Vec<u32>) -> Vec<Option<Vec<LimitStatus>>> {
+        let book = self.limit_book.clone();
+        let unknown = vec![None; pids.len()];
+        self.sampler.look(move || Some(book.status(&pids))).await.unwrap_or(unknown)
+    }
+
+    /// How often each limit of each server was reached since the host was opened.
+    pub fn limit_hits(&self) -> Vec<(Name, LimitKind, u64)> {
+        self.limit_book.hits()
     }
 
     /// Ends every process that still runs, then the reaper and the guard. Only a process that
@@ -396,6 +434,9 @@ struct Start {
     mark: String,
     label: Label,
     folder: Folder,
+    group_name: String,
+    groups: GroupHost,
+    limit_book: LimitBook,
     oom_kills: OomKills,
     closing: CancellationToken,
     minders: TaskTracker,
@@ -406,17 +447,34 @@ struct Start {
 impl Start {
     /// Starts the helper and spawns the task that minds it. Reads and writes files, so it must not
     /// run on a thread of the runtime.
-    fn carry_out(self) -> Result<(RunningProcess, Channel), SpawnError> {
+    fn carry_out(mut self) -> Result<(RunningProcess, Channel, exec::Plan), SpawnError> {
         let watch = |source| SpawnError::Watch { source };
         let _starting = Starting::begin();
-        let Offer { channel, helper_end, input } = Offer::new(&self.plan).map_err(watch)?;
+        let Offer { channel, helper_end, input } = Offer::new().map_err(watch)?;
         let child = spawn::start(&self.helper, helper_end, &self.spec, &self.base, &self.mark)?;
-        let process = self.mind(child, input).map_err(watch)?;
-        Ok((process, channel))
+        let bounds = self.bound(&child);
+        let plan = self.plan.clone();
+        let process = self.mind(child, input, bounds).map_err(watch)?;
+        Ok((process, channel, plan))
+    }
+
+    /// Puts the helper under the limits of the process that it becomes. It waits for its plan meanwhile, and has
+    /// started nothing.
+    fn bound(&mut self, child: &Child) -> Option<SharedBounds> {
+        let pid = i32::try_from(child.id()?).ok()?;
+        let mut bounds = Bounds::set(&self.spec, &self.server, &self.group_name, &self.groups)?;
+        bounds.enter(pid, &self.spec);
+        self.plan.rlimits = bounds.rlimits();
+        Some(Arc::new(bounds))
     }
 
     /// Spawns the task that minds `child`. On failure `child` is dropped, which kills it.
-    fn mind(self, mut child: Child, input: OwnedFd) -> io::Result<RunningProcess> {
+    fn mind(
+        self,
+        mut child: Child,
+        input: OwnedFd,
+        bounds: Option<SharedBounds>,
+    ) -> io::Result<RunningProcess> {
         let missing = || io::Error::other("the process has no number");
         let pid = child.id().ok_or_else(missing)?;
         let main = i32::try_from(pid).map_err(io::Error::other)?;
@@ -447,15 +505,17 @@ impl Start {
         let (tell, progress) = watch::channel(Progress::default());
         let stdin = Some(ChildStdin::from_std(std::process::ChildStdin::from(input))?);
         let stdout = child.stdout.take();
+        let bounded = bounds.clone().map(|bounds| Bounded::new(self.limit_book, pid, bounds));
         let minder = Minder {
             server: self.server,
             instance: self.instance,
             child,
             claim,
             death,
-            tree: Looker::new(main, Tree::new(main, self.mark, self.label)),
+            tree: Looker::new(main, Tree::new(main, self.mark, self.label, bounds.clone())),
             folder: self.folder,
             oom_kills: self.oom_kills,
+            bounded,
             reader: StderrReader(tokio::spawn(read)),
             orders: ordered,
             leftovers: self.rules.leftovers,
@@ -464,6 +524,6 @@ impl Start {
         };
         self.minders.spawn(minder.run());
         let orders = Some(orders);
-        Ok(RunningProcess { pid, stdin, stdout, stderr, orders, progress })
+        Ok(RunningProcess { pid, stdin, stdout, stderr, bounds, orders, progress })
     }
 }

@@ -25,7 +25,7 @@ const TRACES: [(&str, &str); 14] = [
 const WRITES: &str = "writes files, which only `store` does below the state folder";
 
 /// Modules that write, and what.
-const WRITERS: [(&str, &str); 7] = [
+const WRITERS: [(&str, &str); 8] = [
     ("crates/store/src/", "the state folder"),
     ("crates/gateway/src/listener.rs", "the command socket, where `store` says"),
     ("crates/mainstay/src/commands/call/contents.rs", "what a call returns, where its user says"),
@@ -33,6 +33,7 @@ const WRITERS: [(&str, &str); 7] = [
     ("crates/mainstay/src/commands/fetch/", "the folder of packages, for package managers"),
     ("crates/mainstay/src/commands/files.rs", "files of the user, where he says"),
     ("crates/mainstay/src/commands/init.rs", "a first configuration"),
+    ("crates/upstream/src/process/cgroup/files.rs", "control groups"),
 ];
 
 /// Sources of a crate that write without being named here.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_model::settings::{
-    HttpCheck, PostgresCheck, ProbeCheck, ProbeSpec, ProcessSpec, ToolCheck,
+    HttpCheck, LimitsSpec, PostgresCheck, ProbeCheck, ProbeSpec, ProcessSpec, ToolCheck,
 };
 
 use super::{command_secrets, texts};
@@ -72,6 +72,11 @@ pub(super) fn check(table: &Table, owner: Option<&ProcessSpec>) -> Option<ProbeC
     let is_written = !command.is_empty();
     is_written.then(|| {
         let command_secrets = command_secrets(table);
-        ProbeCheck::Command(ProcessSpec { command, command_secrets, files_max: None, ..owner })
+        ProbeCheck::Command(ProcessSpec {
+            command,
+            command_secrets,
+            limits: LimitsSpec::default(),
+            ..owner
+        })
     })
 }

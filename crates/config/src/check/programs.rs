@@ -15,6 +15,7 @@ use crate::notes::Notes;
 use crate::packages::PackageCommand;
 use crate::problem::quoted;
 use crate::typed::{Named, Placed};
+use crate::units::format_size;
 use crate::url_keys;
 
 /// A command that is run some day.
@@ -35,10 +36,26 @@ pub(super) fn check(owner: &Named, noun: &str, machine: Machine<'_>, notes: &mut
     Program::of(owner, &consequence).missing(machine, notes);
     folder(owner, noun, machine.disk, notes);
     pins(owner, notes);
+    reservation(owner, notes);
     let called = format!("{noun} `{}`", owner.name);
     let (table, at, path) = (&owner.table, &owner.at, owner.path.as_str());
     if table.declares("url") {
         open_key(Subject { table, at, path, called: &called }, "url", notes);
+    }
+}
+
+/// Reports more memory in reserve than the limit allows.
+fn reservation(owner: &Named, notes: &mut Notes) {
+    let Some(limits) = owner.table.table("limits") else { return };
+    if let (Some(reserved), Some(max)) =
+        (limits.count("memory_reservation"), limits.count("memory"))
+        && reserved > max
+    {
+        let (reserved, max) = (format_size(reserved as u64), format_size(max as u64));
+        let message =
+            format!("`memory_reservation` is {reserved}, more than `memory`, which is {max}");
+        let path = format!("{}.limits.memory_reservation", owner.path);
+        notes.error(limits.at("memory_reservation"), &path, message);
     }
 }
 

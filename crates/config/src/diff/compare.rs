@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::settings::{
-    EndpointSpec, ExternalSpec, GatewaySettings, Limits, PoolSpec, ProcessSpec, RemoteSpec,
-    Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
+    EndpointSpec, ExternalSpec, GatewaySettings, Limits, LimitsSpec, PoolSpec, ProcessSpec,
+    RemoteSpec, Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
 };
 use mainstay_model::{Name, Pattern, Redacted};
 
@@ -125,16 +125,27 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
 }
 
 fn process(old: &ProcessSpec, new: &ProcessSpec) -> Differing {
-    let ProcessSpec { command, env, masked: _, command_secrets: _, cwd, user, group, files_max } =
-        new;
+    let ProcessSpec { command, env, masked: _, command_secrets: _, cwd, user, group, limits } = new;
     let mut differing = Differing::default();
     differing.restart("command", old.command != *command);
     differing.restart("cwd", old.cwd != *cwd);
     differing.restart("user", old.user != *user);
     differing.restart("group", old.group != *group);
-    differing.restart("limits.files", old.files_max != *files_max);
+    resource_limits(&mut differing, old.limits, *limits);
     differing.values("env", &old.env, env);
     differing
+}
+
+/// An instance is started with its limits: its memory is counted from its first process on.
+fn resource_limits(differing: &mut Differing, old: LimitsSpec, new: LimitsSpec) {
+    let LimitsSpec { memory_bytes_max, memory_bytes_reserved, cpus_max, processes_max, files_max } =
+        new;
+    differing.restart("limits.memory", old.memory_bytes_max != memory_bytes_max);
+    let reserved = old.memory_bytes_reserved != memory_bytes_reserved;
+    differing.restart("limits.memory_reservation", reserved);
+    differing.restart("limits.cpus", old.cpus_max != cpus_max);
+    differing.restart("limits.processes", old.processes_max != processes_max);
+    differing.restart("limits.files", old.files_max != files_max);
 }
 
 pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> Differing {

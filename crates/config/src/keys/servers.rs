@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::limits::{LIMITS_EXAMPLE, SERVER_LIMITS};
 use super::pages::SERVER_PAGES;
 use super::probes::SERVER_PROBE;
 use super::tools::{CALL_TIMEOUT, CALL_TIMEOUT_MAX, TOOLS};
@@ -154,7 +155,7 @@ static KEYS: [Key; 29] = [
     CALL_TIMEOUT,
     CALL_TIMEOUT_MAX,
     TOOLS,
-    Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "Resource limits for `command`."),
+    Key::new("limits", Kind::Table(&SERVER_LIMITS), LIMITS_EXAMPLE, "What each instance may use."),
     Key::new(
         "pool",
         Kind::Table(&POOL),
@@ -271,21 +272,6 @@ static IDLE: [Word; 2] = [
         doc: "it is ended when it was not used for `pool.idle_timeout`, and started when it is needed",
     },
 ];
-
-static LIMITS: Section = Section {
-    title: "servers.NAME.limits",
-    doc: "Resource limits for each process of the server, applied before the program starts.",
-    keys: &LIMIT_KEYS,
-    example: "",
-};
-
-pub(super) static LIMIT_KEYS: [Key; 1] = [Key::new(
-    "files",
-    Kind::Count { min: 16, max: 1 << 30 },
-    "4096",
-    "The maximum number of open files, as soft and hard limit. Unset: the limits that the \
-     daemon was started with.",
-)];
 
 static POOL: Section = Section {
     title: "servers.NAME.pool",

@@ -1,6 +1,7 @@
+use super::limits::{LIMITS_EXAMPLE, SERVICE_LIMITS};
 use super::pages::SERVICE_PAGES;
 use super::probes::SERVICE_PROBE;
-use super::servers::{LIMIT_KEYS, ON_LOST_NEED, RESTART, START_TIMEOUT, STOP_SIGNAL, STOP_TIMEOUT};
+use super::servers::{ON_LOST_NEED, RESTART, START_TIMEOUT, STOP_SIGNAL, STOP_TIMEOUT};
 use super::{Item, Key, Kind, Map, Section, Word};
 
 pub(crate) static SERVICE: Section = Section {
@@ -67,7 +68,7 @@ static KEYS: [Key; 17] = [
         "'postgres'",
         "The group that `command` runs as, as for servers.",
     ),
-    Key::new("limits", Kind::Table(&LIMITS), "{ files = 4096 }", "Resource limits for `command`."),
+    Key::new("limits", Kind::Table(&SERVICE_LIMITS), LIMITS_EXAMPLE, "What it may use."),
     Key::new("required", Kind::Bool, "true", "The daemon is ready only when this service is ready.")
         .or("false"),
     Key::new(
@@ -122,10 +123,3 @@ static KIND: [Word; 2] = [
               the daemon starts, and when it is restarted by hand",
     },
 ];
-
-static LIMITS: Section = Section {
-    title: "services.NAME.limits",
-    doc: "Resource limits for each process of the service, applied before the program starts.",
-    keys: &LIMIT_KEYS,
-    example: "",
-};

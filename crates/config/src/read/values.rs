@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use mainstay_model::Redacted;
-use mainstay_model::settings::StopSignal;
+use mainstay_model::settings::{Cpus, StopSignal};
 
 use super::texts::shown_url;
 use super::{Reader, elsewhere};
@@ -13,7 +13,10 @@ use crate::keys::{Kind, Word};
 use crate::nearest::did_you_mean;
 use crate::problem::quoted;
 use crate::typed::Typed;
-use crate::units::{BadUnit, format_duration, format_size, parse_duration, parse_size, size_units};
+use crate::units::{
+    BadUnit, format_duration, format_size, parse_duration, parse_size, parse_thousandths,
+    size_units,
+};
 
 impl Reader<'_> {
     /// Reads a value of this kind. None when it is unset, or wrong, which is noted.
@@ -23,6 +26,7 @@ impl Reader<'_> {
             Kind::Choice(words) => self.choice(words, node, path),
             Kind::Count { min, max } => self.count(node, path, *min, *max),
             Kind::Size { min, max } => self.size(node, path, *min, *max),
+            Kind::Cpus { min, max } => self.cpus(node, path, *min, *max),
             Kind::Duration { min, max } => {
                 if let Some(help) = elsewhere::of_number(kind, node) {
                     let message = format!("expected a duration, found {}", node.type_name());
@@ -169,6 +173,28 @@ impl Reader<'_> {
             format!("write a whole number with a unit, as in \"4MiB\"; units: {}", size_units());
         let size = self.unit(parse_size(&text), &text, node, path, "a size", &hint)?;
         self.in_bounds(size, min, max, format_size, node, path).map(Typed::Count)
+    }
+
+    fn cpus(&mut self, node: &Node, path: &str, min: u32, max: u32) -> Option<Typed> {
+        let written = match &node.value {
+            Value::Integer(Some(number)) => number.to_string(),
+            // As Rust writes it: the shortest text that means this number.
+            Value::Float(number) => number.to_string(),
+            _ => {
+                self.mismatch(node, path, "a number such as 2 or 0.5");
+                return None;
+            }
+        };
+        let Some(thousandths) = parse_thousandths(&written) else {
+            let message = format!("{} is not a number of CPUs", shown(node, &written));
+            self.notes
+                .error(&node.at, path, message)
+                .help("write a number with at most three places, as in 2 or 0.5".to_owned());
+            return None;
+        };
+        let cpus = Cpus::from_thousandths(thousandths);
+        let (min, max) = (Cpus::from_thousandths(min), Cpus::from_thousandths(max));
+        self.in_bounds(cpus, min, max, |cpus| cpus, node, path).map(Typed::Cpus)
     }
 
     fn unit<T>(

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use mainstay_config::diff::{ChangeKind, Plan, diff};
 use mainstay_model::settings::{
-    EndpointSpec, GatewaySettings, NameRule, Prefix, ProcessSpec, RemoteSpec, Runtime, ServerSpec,
-    Settings, Sharing,
+    EndpointSpec, GatewaySettings, LimitsSpec, NameRule, Prefix, ProcessSpec, RemoteSpec, Runtime,
+    ServerSpec, Settings, Sharing,
 };
 use mainstay_model::{Name, Redacted};
 use proptest::prelude::*;
@@ -182,7 +182,7 @@ fn runtime() -> impl Strategy<Value = Runtime> {
             cwd: None,
             user: None,
             group: None,
-            files_max: None,
+            limits: LimitsSpec { processes_max: more.then_some(64), ..LimitsSpec::default() },
         })),
         values().prop_map(|headers| Runtime::Remote(RemoteSpec {
             headers,

@@ -29,8 +29,8 @@ use self::program::Program;
 use super::pages;
 
 pub(super) use self::channel::{Channel, Offer};
-pub(super) use self::plan::{Cause, Failure, Files, Plan};
-pub(super) use self::user::look_up;
+pub(super) use self::plan::{Cause, Failure, Files, Plan, Rlimits};
+pub(super) use self::user::{is_other_user, look_up};
 
 type Environment = Vec<(OsString, OsString)>;
 
@@ -57,7 +57,7 @@ fn carry_out(plan: &Plan) -> Failure {
     match prepare(plan) {
         Err(failure) => failure,
         Ok((program, environment)) => {
-            let error = load::load(&program.path, &plan.command, environment);
+            let error = load::load(&program.path, &plan.command, environment, plan.rlimits);
             program.explain(&error)
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mainstay_model::resource::size_in_words;
+
 /// How the main process of an instance ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
@@ -12,6 +14,8 @@ pub enum Exit {
     /// Killed by the kernel, because memory ran out. `limit_bytes`: the limit of the control group that was
     /// reached. None: the memory of the machine.
     OutOfMemory { limit_bytes: Option<u64> },
+    /// Killed by the kernel, because it used more memory than its own limit.
+    OverMemoryLimit { limit_bytes: u64 },
     /// Killed by signal 9, and not by the kernel for want of memory.
     KilledBySomebody,
     /// The process outlived KILL, because the kernel can't end it: it waits for a network mount
@@ -54,6 +58,11 @@ impl fmt::Display for Exit {
             Self::OutOfMemory { limit_bytes: None } => {
                 write!(f, "was killed by the kernel because the machine's memory ran out")
             }
+            Self::OverMemoryLimit { limit_bytes } => write!(
+                f,
+                "was killed by the kernel because it used more memory than its limit (`limits.memory` = {})",
+                size_in_words(*limit_bytes)
+            ),
             Self::KilledBySomebody => {
                 write!(f, "was killed by signal 9 (KILL: by somebody; memory had not run out)")
             }
@@ -133,6 +142,10 @@ mod tests {
             (
                 Exit::OutOfMemory { limit_bytes: None },
                 "was killed by the kernel because the machine's memory ran out",
+            ),
+            (
+                Exit::OverMemoryLimit { limit_bytes: 4 << 30 },
+                "was killed by the kernel because it used more memory than its limit (`limits.memory` = 4GiB)",
             ),
             (Exit::Stuck, "does not end, even after SIGKILL"),
         ] {

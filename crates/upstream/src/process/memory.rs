@@ -35,16 +35,27 @@ impl Sampler {
     /// process that is gone, or when the look took longer than a second.
     pub(super) async fn sample(&self, pids: Vec<u32>) -> Vec<Option<u64>> {
         let unknown = vec![None; pids.len()];
+        let look = move || {
+            let all = Snapshot::take().ok()?;
+            Some(pids.iter().map(|pid| resident(&all, *pid)).collect())
+        };
+        self.look(look).await.unwrap_or(unknown)
+    }
+
+    /// Looks at files of the kernel. None when that took longer than a second.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Option<T> {
         let look = async {
             let permit = self.looks.clone().acquire_owned().await.ok()?;
             blocking(move || {
                 let _permit = permit;
-                let all = Snapshot::take().ok()?;
-                Some(pids.iter().map(|pid| resident(&all, *pid)).collect())
+                look()
             })
             .await
         };
-        timeout(SAMPLE_MAX, look).await.ok().flatten().unwrap_or(unknown)
+        timeout(SAMPLE_MAX, look).await.ok().flatten()
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
+use super::bounds::{LimitBook, SharedBounds};
 use super::ending::{Ending, KILL_WAIT_MAX, Next};
 use super::exit::Exit;
 use super::oom::OomKills;
@@ -45,6 +46,8 @@ pub(super) struct Minder {
     pub(super) tree: Looker,
     pub(super) folder: Folder,
     pub(super) oom_kills: OomKills,
+    /// None without limits.
+    pub(super) bounded: Option<Bounded>,
     pub(super) reader: StderrReader,
     pub(super) orders: oneshot::Receiver<StopGraces>,
     /// For what is left when the main process ended, the handle was dropped or the host closes.
@@ -52,6 +55,13 @@ pub(super) struct Minder {
     pub(super) progress: watch::Sender<Progress>,
     /// Ends every process of the host.
     pub(super) closing: CancellationToken,
+}
+
+/// The limits of a run, until nothing of it is left.
+pub(super) struct Bounded {
+    book: LimitBook,
+    pid: u32,
+    bounds: SharedBounds,
 }
 
 /// Notices the death of the main process without reaping it.
@@ -86,6 +96,9 @@ impl Minder {
         if let Some(mut exit) = exit {
             if ended_itself {
                 exit = self.oom_kills.explain(exit).await;
+                if let Some(bounded) = &self.bounded {
+                    exit = bounded.explain(exit).await;
+                }
             }
             self.reader.drain().await;
             self.tell(exit, false);
@@ -121,6 +134,9 @@ impl Minder {
                     pause
                 }
                 Next::Kill(whom, pause) => {
+                    if let Some(bounded) = &self.bounded {
+                        bounded.kill().await;
+                    }
                     Tree::signal_group(self.tree.main, Signal::KILL);
                     whom.into_iter().for_each(|identity| identity.signal(Signal::KILL));
                     pause
@@ -145,12 +161,15 @@ impl Minder {
         let (folder, main) = (self.folder.clone(), self.tree.main);
         // A disk that hangs must not hide that the process is gone.
         let _ = timeout(KILL_WAIT_MAX, blocking(move || folder.remove(main))).await;
-        let Self { mut child, claim, .. } = self;
+        let Self { mut child, claim, bounded, .. } = self;
         claim.release(|| {
             if let Err(error) = child.try_wait() {
                 tracing::warn!(%error, "can't reap a process");
             }
         });
+        if let Some(bounded) = bounded {
+            bounded.close().await;
+        }
         self.progress.send_modify(|progress| {
             *progress = Progress { exit: Some(progress.exit.unwrap_or(exit)), is_over: true };
         });
@@ -194,6 +213,31 @@ fn number(signal: StopSignal) -> Signal {
         StopSignal::Usr1 => Signal::USR1,
         StopSignal::Usr2 => Signal::USR2,
         StopSignal::Kill => Signal::KILL,
+    }
+}
+
+// === impl Bounded ===
+
+impl Bounded {
+    pub(super) fn new(book: LimitBook, pid: u32, bounds: SharedBounds) -> Self {
+        book.open(pid, &bounds);
+        Self { book, pid, bounds }
+    }
+
+    async fn explain(&self, exit: Exit) -> Exit {
+        let bounds = self.bounds.clone();
+        blocking(move || bounds.explain(exit)).await
+    }
+
+    async fn kill(&self) {
+        let bounds = self.bounds.clone();
+        blocking(move || bounds.kill()).await;
+    }
+
+    /// Nothing is left in the group.
+    async fn close(self) {
+        let Self { book, pid, .. } = self;
+        blocking(move || book.close(pid)).await;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/processes/MARK/daemon       who wrote this: number and start of the daemon
+//! STATE/processes/MARK/groups       where its control groups are, once it has any
 //! STATE/processes/MARK/PID.json     one for each main process that lives, and for each stray
 //! ```
 //!
@@ -9,7 +10,7 @@
 //! its environment, finds even one whose record was never written.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_model::{InstanceId, Name};
 use mainstay_store::Directory;
@@ -23,6 +24,9 @@ pub const MARK_VARIABLE: &str = "MAINSTAY_MARK";
 /// The random name of one life of a daemon: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark(String);
+
+/// The file with the paths of the daemon's control groups.
+const GROUPS_FILE: &str = "groups";
 
 /// The folder of one daemon's records.
 #[derive(Debug, Clone)]
@@ -154,6 +158,17 @@ impl Folder {
         let records = names.iter().filter(|name| name.ends_with(".json"));
         let read = |name: &String| serde_json::from_slice(&self.files.get(name)?).ok();
         records.filter_map(read).collect()
+    }
+
+    /// Writes down where the control groups of this daemon are.
+    pub(super) fn note_groups(&self, folders: &[PathBuf]) -> io::Result<()> {
+        self.write(GROUPS_FILE, &folders)
+    }
+
+    /// The folders that were written down.
+    pub(super) fn groups(&self) -> Vec<PathBuf> {
+        let read = self.files.get(GROUPS_FILE);
+        read.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
     /// Removes the folder with all records. Another process may be removing it, too.

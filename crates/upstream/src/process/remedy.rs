@@ -49,6 +49,21 @@ impl Remedy {
             "raise the limit, or make it use less; `mainstay status` shows what each server holds";
         Self { words: words.to_owned(), is_needed: false }
     }
+
+    /// For a process that used more memory than its own limit.
+    pub(super) fn of_memory_limit() -> Self {
+        let words = "raise `limits.memory`, or make it use less; `mainstay status NAME` shows what each instance holds";
+        Self { words: words.to_owned(), is_needed: false }
+    }
+
+    /// For a process that failed after others could not be started because of their number.
+    pub(super) fn of_processes(limit: u64, refused: u64) -> Self {
+        let words = format!(
+            "it had as many processes and threads as `limits.processes` = {limit} allows, and {refused} more could not be \
+             started: raise the limit, or make it start fewer"
+        );
+        Self { words, is_needed: false }
+    }
 }
 
 /// The remedy for a process that failed with these last words. Reads `/proc` to find out who holds a port, so it must

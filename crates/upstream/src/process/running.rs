@@ -7,6 +7,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{oneshot, watch};
 
 use super::blocking::blocking;
+use super::bounds::SharedBounds;
 use super::exit::Exit;
 use super::procfs;
 use super::remedy::{self, Remedy};
@@ -35,6 +36,8 @@ pub struct RunningProcess {
     pub(super) stdin: Option<ChildStdin>,
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: StderrTail,
+    /// None without limits.
+    pub(super) bounds: Option<SharedBounds>,
     /// Orders the end of the process; dropping the sender does so, too. None once used.
     pub(super) orders: Option<oneshot::Sender<StopGraces>>,
     pub(super) progress: watch::Receiver<Progress>,
@@ -132,9 +135,15 @@ impl RunningProcess {
         match self.exit()? {
             Exit::Code(0) => None,
             Exit::OutOfMemory { .. } => Some(Remedy::of_memory()),
+            Exit::OverMemoryLimit { .. } => Some(Remedy::of_memory_limit()),
             _ => {
-                let words = self.stderr.shown();
-                blocking(move || remedy::remedy(&words)).await
+                let (words, bounds) = (self.stderr.shown(), self.bounds.clone());
+                let reached = move || bounds.as_ref().and_then(|it| it.refused_processes());
+                blocking(move || match reached() {
+                    Some((limit, refused)) => Some(Remedy::of_processes(limit, refused)),
+                    None => remedy::remedy(&words),
+                })
+                .await
             }
         }
     }

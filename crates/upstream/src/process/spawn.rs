@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::Rlimit;
 use tokio::process::{Child, Command};
 
-use super::exec::{self, Failure, Files};
+use super::exec::{self, Failure, Files, Rlimits};
 use super::pages;
 use super::records::MARK_VARIABLE;
 
@@ -62,7 +62,7 @@ pub enum SpawnError {
 
 /// The plan for the helper.
 pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
-    let files = match spec.files_max {
+    let files = match spec.limits.files_max {
         Some(wanted) => Files { soft: Some(wanted), hard: Some(wanted), configured: true },
         None => Files { soft: files.current, hard: files.maximum, configured: false },
     };
@@ -70,6 +70,7 @@ pub(super) fn plan(spec: &ProcessSpec, files: &Rlimit) -> exec::Plan {
         command: spec.command.clone(),
         cwd: spec.cwd.as_ref().map(|cwd| cwd.display().to_string()),
         files,
+        rlimits: Rlimits::default(),
         user: spec.user.clone(),
         group: spec.group.clone(),
         own_variables: spec.env.keys().cloned().collect(),

@@ -1,4 +1,4 @@
-//! Ends the processes that a dead daemon left, found by record, mark and label, never by name.
+//! Ends the processes that a dead daemon left, found by record, mark, label and control group, never by name.
 //!
 //! Synchronous: the guard has no runtime, and a daemon sweeps before it starts.
 
@@ -9,6 +9,7 @@ use std::{io, thread};
 use mainstay_model::Name;
 use rustix::process::Signal;
 
+use super::cgroup::GroupRemains;
 use super::ending::{Ending, Next};
 use super::label::Label;
 use super::procfs::{Identity, Snapshot, environ_has, own_pid};
@@ -32,6 +33,7 @@ struct Leftovers {
     /// Records whose process is still the one that was recorded.
     records: Vec<Record>,
     mark: Mark,
+    groups: GroupRemains,
     found: BTreeMap<Identity, Option<Name>>,
 }
 
@@ -43,6 +45,7 @@ struct Leftovers {
 pub(super) fn sweep(folder: &Folder) -> io::Result<Vec<Swept>> {
     let mut leftovers = Leftovers::of(folder);
     let left = leftovers.end(SWEEP_GRACE);
+    leftovers.groups.remove();
     if left.is_empty() {
         folder.delete()?;
     }
@@ -64,7 +67,8 @@ impl Leftovers {
             Identity::of(record.identity.pid)
                 .is_ok_and(|found| found.is_none_or(|found| found == record.identity))
         });
-        Self { records, mark: folder.mark().clone(), found: BTreeMap::new() }
+        let groups = GroupRemains::of(folder);
+        Self { records, mark: folder.mark().clone(), groups, found: BTreeMap::new() }
     }
 
     /// Ends the processes. Returns those that outlived KILL.
@@ -78,7 +82,13 @@ impl Leftovers {
                     return living.unwrap_or_else(|| self.found.keys().copied().collect());
                 }
                 Next::Ask(whom, pause) => (Signal::TERM, whom, pause),
-                Next::Kill(whom, pause) => (Signal::KILL, whom, pause),
+                Next::Kill(whom, pause) => {
+                    // One that was started from within a server of the dead daemon would kill itself.
+                    if !self.groups.processes().contains(&own_pid()) {
+                        self.groups.kill();
+                    }
+                    (Signal::KILL, whom, pause)
+                }
             };
             whom.into_iter().for_each(|identity| identity.signal(signal));
             #[expect(
@@ -102,11 +112,13 @@ impl Leftovers {
                     || Label::of(*pid).is_some_and(|label| label.is_of(&self.mark))
             })
             .collect();
-        let groups = self.groups(&all, &marked);
+        let groups = self.leaders(&all, &marked);
+        let bounded = self.groups.processes();
         let mut pids: BTreeSet<i32> = all
             .iter()
             .filter(|stat| {
                 groups.contains(&stat.group)
+                    || bounded.contains(&stat.identity.pid)
                     || self.is_recorded(stat.identity)
                     || marked.contains(&stat.identity.pid)
                     || self.found.contains_key(&stat.identity)
@@ -129,7 +141,7 @@ impl Leftovers {
 
     /// Recorded groups that certainly still are the recorded ones: their main process is there, or
     /// a member carries the mark.
-    fn groups(&self, all: &Snapshot, marked: &BTreeSet<i32>) -> BTreeSet<i32> {
+    fn leaders(&self, all: &Snapshot, marked: &BTreeSet<i32>) -> BTreeSet<i32> {
         let has_marked = |group| {
             let mut members = marked.iter().filter_map(|pid| all.get(*pid));
             members.any(|stat| stat.group == group)

@@ -1,7 +1,7 @@
 //! The processes of one instance: the one we started, its group, and everything that came of it.
 //!
-//! Found by five ways, because servers start browsers, shells and daemons: same group, child of
-//! a member, member before, and, for one that left its group and lost its parent, the mark in its
+//! Found by six ways, because servers start browsers, shells and daemons: same group, same control group
+//! (which only a server with limits has, and nothing leaves), child of a member, member before, and, for one that left its group and lost its parent, the mark in its
 //! environment or its label. Only one that leaves its group, loses its parent between two looks, cleans
 //! its environment *and* changes its limits escapes.
 
@@ -10,6 +10,7 @@ use std::io;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::bounds::SharedBounds;
 use super::label::Label;
 use super::procfs::{Identity, Snapshot, Stat, environ_has, own_pid};
 use super::records::MARK_VARIABLE;
@@ -23,6 +24,8 @@ pub(super) struct Tree {
     mark: String,
     /// The label of the same processes.
     label: Label,
+    /// Knows its control group, if it has one.
+    bounds: Option<SharedBounds>,
     /// Members at the last look.
     members: BTreeSet<Identity>,
 }
@@ -30,8 +33,8 @@ pub(super) struct Tree {
 // === impl Tree ===
 
 impl Tree {
-    pub(super) fn new(main: i32, mark: String, label: Label) -> Self {
-        Self { main, mark, label, members: BTreeSet::new() }
+    pub(super) fn new(main: i32, mark: String, label: Label, bounds: Option<SharedBounds>) -> Self {
+        Self { main, mark, label, bounds, members: BTreeSet::new() }
     }
 
     /// The living members of the tree. Reaps dead members, except the main process.
@@ -40,10 +43,12 @@ impl Tree {
     pub(super) fn living(&mut self) -> io::Result<BTreeSet<Identity>> {
         let all = Snapshot::take()?;
         let us = own_pid();
+        let bounded = self.bounds.as_ref().map(|bounds| bounds.processes()).unwrap_or_default();
         let mut pids: BTreeSet<i32> = all
             .iter()
             .filter(|stat| {
                 stat.group == self.main
+                    || bounded.contains(&stat.identity.pid)
                     || self.members.contains(&stat.identity)
                     || (stat.parent == us && self.is_adopted(stat.identity.pid))
             })

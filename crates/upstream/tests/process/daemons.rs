@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use mainstay_upstream::process::{GuardCommand, ProcessHost};
 
+use crate::limits::{exist, groups};
 use crate::support::{
     World, children, eventually, exec_command, guard_command, is_alive, kill, open, records, role,
     stat, until,
@@ -23,7 +24,11 @@ struct Daemon {
 
 impl Daemon {
     fn start(state: &Path) -> Self {
-        let mut process = role("daemon", state).stdout(Stdio::piped()).spawn().expect("starts");
+        Self::start_as("daemon", state)
+    }
+
+    fn start_as(named: &str, state: &Path) -> Self {
+        let mut process = role(named, state).stdout(Stdio::piped()).spawn().expect("starts");
         let output = BufReader::new(process.stdout.take().expect("piped"));
         let ready = output
             .lines()
@@ -127,6 +132,46 @@ async fn the_next_daemon_sweeps_when_the_guard_was_killed_as_well() {
     assert_eq!(of(daemon.servers[0]).as_deref(), Some("spreads"));
     host.shutdown().await;
     assert_eq!(records(state.path()), 0);
+}
+
+#[test]
+fn when_the_daemon_is_killed_its_guard_removes_its_control_groups() {
+    let state = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start_as("daemon_with_limits", state.path());
+    let groups = groups(state.path());
+    daemon.kill();
+    eventually("the guard ended the servers", || !daemon.has_left());
+    eventually("the guard ended itself", || !is_alive(daemon.guard));
+    assert!(exist(&groups).is_empty(), "{groups:?}");
+    assert_eq!(std::fs::read_dir(state.path().join("processes")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_guard_finds_control_groups_without_a_state_folder() {
+    let state = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start_as("daemon_with_limits", state.path());
+    let groups = groups(state.path());
+    state.close().unwrap();
+    daemon.kill();
+    eventually("the guard ended itself", || !is_alive(daemon.guard));
+    assert!(!daemon.has_left());
+    assert!(exist(&groups).is_empty(), "{groups:?}");
+}
+
+#[tokio::test]
+async fn the_next_daemon_removes_control_groups_when_the_guard_was_killed_as_well() {
+    let state = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::start_as("daemon_with_limits", state.path());
+    let groups = groups(state.path());
+    let pid = rustix::process::Pid::from_child(&daemon.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    kill(daemon.guard);
+    daemon.kill();
+    assert_eq!(exist(&groups).len(), groups.len(), "somebody else removed them");
+    let host = open(state.path()).await;
+    assert!(!daemon.has_left());
+    assert!(exist(&groups).is_empty(), "{groups:?}");
+    host.shutdown().await;
 }
 
 #[tokio::test]

@@ -47,10 +47,10 @@ async fn all_of_thirty_started_at_once_have_the_right_limit_from_the_first_instr
 async fn a_configured_limit_is_soft_and_hard_or_says_why_not() {
     let world = World::open().await;
     let mut spec = sh(LIMITS);
-    spec.files_max = Some(77);
+    spec.limits.files_max = Some(77);
     assert_eq!(output_of(&world, &spec).await, "77\n77");
     // Beyond what the kernel lets anybody have.
-    spec.files_max = Some(1 << 40);
+    spec.limits.files_max = Some(1 << 40);
     let failed = world.host.spawn(&spec, &name("test"), InstanceId(1)).await.unwrap_err();
     assert!(matches!(failed, SpawnError::Files { .. }), "{failed:?}");
     assert!(failed.is_permanent() && failed.hint().is_some());

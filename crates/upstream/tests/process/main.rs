@@ -11,6 +11,7 @@ mod daemons;
 mod databases;
 mod helper;
 mod hosts;
+mod limits;
 mod probes;
 mod roles;
 mod servers;

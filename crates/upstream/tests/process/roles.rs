@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use mainstay_model::InstanceId;
+use mainstay_model::settings::{LimitsSpec, ProcessSpec};
 
 use crate::support::{KEPT_OUTPUT, STATE_VARIABLE, name, numbers, open, python};
 
@@ -39,12 +40,24 @@ fn exec() {
 #[test]
 #[ignore = "a role other tests start"]
 fn daemon() {
+    run_daemon(LimitsSpec::default());
+}
+
+/// The same with limits, where this machine has control groups.
+#[test]
+#[ignore = "a role other tests start"]
+fn daemon_with_limits() {
+    run_daemon(LimitsSpec { processes_max: Some(64), ..LimitsSpec::default() });
+}
+
+fn run_daemon(limits: LimitsSpec) {
     let Some(state) = state() else { return };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let host = open(&state).await;
-        let mut server =
-            host.spawn(&python(SPREADS), &name("spreads"), InstanceId(1)).await.expect("it starts");
+        let spec = ProcessSpec { limits, ..python(SPREADS) };
+        let started = host.spawn(&spec, &name("spreads"), InstanceId(1)).await;
+        let mut server = started.expect("it starts");
         let pids = numbers(&mut server, 3).await;
         let mut output = std::io::stdout();
         writeln!(output, "\nready {} {} {}", pids[0], pids[1], pids[2]).expect("output");

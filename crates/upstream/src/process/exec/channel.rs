@@ -11,7 +11,7 @@ use rustix::net::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::plan::{Failure, Plan};
+use super::plan::{Cause, Failure, Plan};
 
 /// The helper's end.
 pub(super) struct Answer(UnixStream);
@@ -29,7 +29,6 @@ pub(in crate::process) struct Offer {
 #[derive(Debug)]
 pub(in crate::process) struct Channel {
     socket: tokio::net::UnixStream,
-    plan: Vec<u8>,
 }
 
 /// A plan is a command line, which the kernel bounds by about two megabytes.
@@ -41,16 +40,14 @@ const FAILURE_BYTES_MAX: u64 = 64 << 10;
 
 impl Offer {
     /// Makes the socket and the server's standard input. Must be called within a runtime.
-    pub(in crate::process) fn new(plan: &Plan) -> io::Result<Self> {
-        let plan = serde_json::to_vec(plan).map_err(io::Error::other)?;
+    pub(in crate::process) fn new() -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let (from, input) = io::pipe()?;
-        let length = u32::try_from(plan.len()).map_err(io::Error::other)?;
-        // A few bytes always fit into a new socket.
-        send_with(ours.as_fd(), &length.to_le_bytes(), from.as_fd())?;
+        // A byte always fits into a new socket.
+        send_with(ours.as_fd(), &[0], from.as_fd())?;
         ours.set_nonblocking(true)?;
         let socket = tokio::net::UnixStream::from_std(ours)?;
-        let channel = Channel { socket, plan };
+        let channel = Channel { socket };
         Ok(Self { channel, helper_end: theirs.into(), input: input.into() })
     }
 }
@@ -61,9 +58,14 @@ impl Channel {
     /// # Errors
     ///
     /// When the helper reports that it failed.
-    pub(in crate::process) async fn settle(mut self) -> Result<(), Failure> {
+    pub(in crate::process) async fn settle(mut self, plan: &Plan) -> Result<(), Failure> {
+        let failed = |error| Failure::Start { path: plan.program(), cause: Cause::of(&error) };
+        let plan = serde_json::to_vec(plan).map_err(|error| failed(io::Error::other(error)))?;
+        let length = u32::try_from(plan.len()).map_err(|error| failed(io::Error::other(error)))?;
         // A helper that dies before it has read all leaves nothing to say here: its exit tells.
-        if self.socket.write_all(&self.plan).await.is_err() {
+        if self.socket.write_all(&length.to_le_bytes()).await.is_err()
+            || self.socket.write_all(&plan).await.is_err()
+        {
             return Ok(());
         }
         let mut report = Vec::new();
@@ -90,8 +92,9 @@ fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -
 pub(super) fn accept() -> io::Result<(Answer, Plan)> {
     // Closed when the program is loaded, which is how the daemon hears of success.
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let input = receive_with(socket.as_fd(), &mut [0])?;
     let mut length = [0; 4];
-    let input = receive_with(socket.as_fd(), &mut length)?;
+    socket.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > PLAN_BYTES_MAX {
         return Err(io::ErrorKind::InvalidData.into());

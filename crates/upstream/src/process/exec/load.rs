@@ -9,17 +9,36 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::plan::Rlimits;
+
 /// Replaces this process by the program, with these arguments (the first is its name) and this
 /// environment. Returns only on failure.
 pub(super) fn load(
     path: &Path,
     arguments: &[String],
     environment: Vec<(OsString, OsString)>,
+    rlimits: Rlimits,
 ) -> io::Error {
-    match Words::new(path, arguments, environment) {
+    // The limits last, so that they do not concern this program.
+    match Words::new(path, arguments, environment).and_then(|words| set(rlimits).map(|()| words)) {
         Ok(words) => words.load(),
         Err(error) => error,
     }
+}
+
+fn set(rlimits: Rlimits) -> io::Result<()> {
+    let Rlimits { data_bytes, processes } = rlimits;
+    for (resource, max) in [(Resource::Data, data_bytes), (Resource::Nproc, processes)] {
+        if max.is_some() {
+            // Not above what the daemon itself may have.
+            let hard = getrlimit(resource).maximum;
+            let max = max.min(hard.or(max));
+            setrlimit(resource, Rlimit { current: max, maximum: max })?;
+        }
+    }
+    Ok(())
 }
 
 /// Arguments for the kernel, each ended by a zero byte.

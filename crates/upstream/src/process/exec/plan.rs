@@ -11,12 +11,23 @@ pub(in crate::process) struct Plan {
     pub(in crate::process) command: Vec<String>,
     pub(in crate::process) cwd: Option<String>,
     pub(in crate::process) files: Files,
+    pub(in crate::process) rlimits: Rlimits,
     pub(in crate::process) user: Option<String>,
     pub(in crate::process) group: Option<String>,
     /// Variables that the configuration gives the server: a change of user leaves these alone.
     pub(in crate::process) own_variables: Vec<String>,
     /// Whether the daemon gave up transparent huge pages, which the server may have.
     pub(in crate::process) huge_pages: bool,
+}
+
+/// Limits of the process itself, where no control group keeps them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::process) struct Rlimits {
+    /// Memory that the process has for itself and may write to, which is little more than what it uses. Address
+    /// space would be simpler, and many runtimes reserve much more of that than they ever use.
+    pub(in crate::process) data_bytes: Option<u64>,
+    /// Processes and threads of its user.
+    pub(in crate::process) processes: Option<u64>,
 }
 
 /// The limit on open files; none is no limit.
@@ -76,6 +87,15 @@ pub(in crate::process) enum Failure {
 pub(in crate::process) struct Cause {
     errno: Option<i32>,
     text: String,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The program as it is written.
+    pub(super) fn program(&self) -> String {
+        self.command.first().cloned().unwrap_or_default()
+    }
 }
 
 // === impl Cause ===

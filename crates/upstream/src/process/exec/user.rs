@@ -73,6 +73,13 @@ pub(in crate::process) fn look_up(user: Option<&str>, group: Option<&str>) -> Re
     }
 }
 
+/// Whether a process of this user is counted apart from those of the daemon, and its processes can be limited, which
+/// those of root can't.
+pub(in crate::process) fn is_other_user(user: &str) -> bool {
+    let account = find_account(user, &read("/etc/passwd"), Some(0));
+    account.is_some_and(|account| account.uid != 0 && account.uid != getuid().as_raw())
+}
+
 fn become_group(gid: u32) -> io::Result<()> {
     if getgid().as_raw() == gid {
         return Ok(());

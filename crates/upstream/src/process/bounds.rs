@@ -1,0 +1,206 @@
+//! The limits of one run of an instance: what keeps each, how much of it is used, and how often it was reached.
+//!
+//! A run with limits has a control group. Where there can't be one, limits of the process itself are the last
+//! resort, and what they can't do is said.
+
+mod book;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_model::Name;
+use mainstay_model::resource::{LimitKind, LimitStatus};
+use mainstay_model::settings::ProcessSpec;
+use parking_lot::Mutex;
+
+pub(super) use self::book::LimitBook;
+use self::rules::{LimitRule, decide};
+use super::cgroup::{ControlGroup, GroupHost, GroupUsage};
+use super::exec::{self, Rlimits};
+use super::exit::Exit;
+
+/// The limits of one run.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    server: Name,
+    rules: Vec<LimitRule>,
+    group: Option<ControlGroup>,
+    seen: Mutex<Seen>,
+}
+
+/// What the last look found.
+#[derive(Debug)]
+struct Seen {
+    at: Instant,
+    cpu: Option<Duration>,
+    /// CPUs that it kept busy between the last two looks, in thousandths.
+    busy: Option<u64>,
+    hits: BTreeMap<LimitKind, u64>,
+}
+
+/// Two looks must be this far apart to tell how busy something is. CPU time is counted in steps.
+const LOOKS_APART_MIN: Duration = Duration::from_millis(500);
+
+// === impl Bounds ===
+
+impl Bounds {
+    /// Makes the group of a run and sets its limits. `None` without limits. Reads and writes files.
+    pub(super) fn set(
+        spec: &ProcessSpec,
+        server: &Name,
+        name: &str,
+        groups: &GroupHost,
+    ) -> Option<Self> {
+        if spec.limits == mainstay_model::settings::LimitsSpec::default() {
+            return None;
+        }
+        let made = match spec.limits.needs_group() {
+            true => groups.make(name).map(Some),
+            false => Ok(None),
+        };
+        let in_group = |kind| match &made {
+            Ok(Some(group)) => group.set(kind, &spec.limits).map(|()| group.version()),
+            Ok(None) => Err(String::new()),
+            Err(why) => Err(format!("the daemon can't make a control group: {why}")),
+        };
+        let own_user = spec.user.as_deref().filter(|user| exec::is_other_user(user));
+        let rules = decide(&spec.limits, in_group, own_user);
+        let mut bounds = Self {
+            server: server.clone(),
+            rules,
+            group: made.ok().flatten(),
+            seen: Mutex::new(Seen {
+                at: Instant::now(),
+                cpu: None,
+                busy: None,
+                hits: BTreeMap::new(),
+            }),
+        };
+        if !bounds.rules.iter().any(LimitRule::is_of_group) {
+            bounds.leave_group();
+        }
+        Some(bounds)
+    }
+
+    /// Puts the main process into the group, before it has started anything. Where that fails, the limits of the
+    /// process itself remain.
+    pub(super) fn enter(&mut self, pid: i32, spec: &ProcessSpec) {
+        let Some(Err(error)) = self.group.as_ref().map(|group| group.enter(pid)) else { return };
+        let own_user = spec.user.as_deref().filter(|user| exec::is_other_user(user));
+        let refused = |_| Err(format!("the kernel does not let it into a control group: {error}"));
+        self.rules = decide(&spec.limits, refused, own_user);
+        self.leave_group();
+    }
+
+    /// What the process has to limit by itself.
+    pub(super) fn rlimits(&self) -> Rlimits {
+        let of = |kind| {
+            let mut rules = self.rules.iter();
+            rules.find(|rule| rule.kind == kind && rule.is_rlimit()).map(|rule| rule.max)
+        };
+        Rlimits { data_bytes: of(LimitKind::Memory), processes: of(LimitKind::Processes) }
+    }
+
+    /// What does not hold as it was configured, as a sentence for the log.
+    fn shortfall(&self) -> Option<String> {
+        let of = |rule: &LimitRule| {
+            let note = rule.shortfall()?;
+            Some(format!("`limits.{}` {note}", rule.kind.as_str()))
+        };
+        let all: Vec<String> = self.rules.iter().filter_map(of).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// The processes in the group.
+    pub(super) fn processes(&self) -> Vec<i32> {
+        self.group.as_ref().map(ControlGroup::processes).unwrap_or_default()
+    }
+
+    /// Keeps the processes in the group from starting others while they are killed.
+    pub(super) fn kill(&self) {
+        if let Some(group) = &self.group {
+            group.kill();
+        }
+    }
+
+    /// How the main process ended, if it was because of its memory limit.
+    pub(super) fn explain(&self, exit: Exit) -> Exit {
+        /// 128 and the number of KILL: a shell or a launcher ended because what it ran was killed.
+        const KILLED_BELOW: Exit = Exit::Code(137);
+        let kills = self.usage().oom_kills;
+        let limit = self.max(LimitKind::Memory);
+        match (exit, limit) {
+            (
+                Exit::Signal(9) | Exit::KilledBySomebody | Exit::OutOfMemory { .. },
+                Some(limit_bytes),
+            ) if kills > 0 => Exit::OverMemoryLimit { limit_bytes },
+            (KILLED_BELOW, Some(limit_bytes)) if kills > 0 => Exit::OverMemoryLimit { limit_bytes },
+            (exit, _) => exit,
+        }
+    }
+
+    /// The limit on processes, and how many could not be started because of it.
+    pub(super) fn refused_processes(&self) -> Option<(u64, u64)> {
+        let refused = self.usage().forks_refused;
+        Some((self.max(LimitKind::Processes)?, refused)).filter(|_| refused > 0)
+    }
+
+    fn max(&self, kind: LimitKind) -> Option<u64> {
+        self.rules.iter().find(|rule| rule.kind == kind).map(|rule| rule.max)
+    }
+
+    fn usage(&self) -> GroupUsage {
+        self.group.as_ref().map(ControlGroup::usage).unwrap_or_default()
+    }
+
+    /// Looks at what is used. Returns the limits, and how often each was reached since the look before.
+    fn look(&self, now: Instant) -> (Vec<LimitStatus>, Vec<(LimitKind, u64)>) {
+        let usage = self.usage();
+        let mut seen = self.seen.lock();
+        let apart = now.saturating_duration_since(seen.at);
+        if apart >= LOOKS_APART_MIN || seen.cpu.is_none() {
+            let used = usage.cpu.zip(seen.cpu).map(|(now, then)| now.saturating_sub(then));
+            seen.busy = used.map(|used| thousandths(used, apart));
+            (seen.at, seen.cpu) = (now, usage.cpu);
+        }
+        let mut new = Vec::new();
+        let of = |rule: &LimitRule| {
+            let (used, hits) = match (rule.is_of_group(), rule.kind) {
+                (true, LimitKind::Memory) => (usage.memory_bytes, usage.oom_kills),
+                (true, LimitKind::Cpus) => (seen.busy, usage.throttled),
+                (true, LimitKind::Processes) => (usage.processes, usage.forks_refused),
+                _ => (None, 0),
+            };
+            rule.status(used, hits)
+        };
+        let all: Vec<LimitStatus> = self.rules.iter().map(of).collect();
+        for LimitStatus { kind, hits, .. } in &all {
+            let before = seen.hits.insert(*kind, *hits).unwrap_or(0);
+            new.extend((*hits > before).then(|| (*kind, hits - before)));
+        }
+        (all, new)
+    }
+
+    /// Gives the group up. It is empty, or its processes are being killed.
+    fn leave_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            group.remove();
+        }
+    }
+}
+
+/// CPU time in relation to the time in which it was used.
+fn thousandths(used: Duration, within: Duration) -> u64 {
+    let within = within.as_micros().max(1);
+    u64::try_from(used.as_micros() * 1000 / within).unwrap_or(u64::MAX)
+}
+
+/// The name of the group of a run. `life` is never used again.
+pub(super) fn group_name(server: &Name, instance: mainstay_model::InstanceId, life: u64) -> String {
+    format!("{server}-{instance}.{life}")
+}
+
+/// Shared by who minds the run and who shows it.
+pub(super) type SharedBounds = Arc<Bounds>;

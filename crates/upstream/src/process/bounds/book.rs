@@ -1,0 +1,103 @@
+//! The limits of all runs of a host.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_model::Name;
+use mainstay_model::resource::{LimitKind, LimitStatus};
+use parking_lot::Mutex;
+
+use super::{Bounds, SharedBounds};
+
+/// Who runs with which limits, and how often they were reached. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::process) struct LimitBook(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// By the number of the main process.
+    running: BTreeMap<u32, SharedBounds>,
+    /// Since the daemon started.
+    hits: BTreeMap<(Name, LimitKind), u64>,
+    /// What was logged about each server, so that a restart repeats nothing.
+    told: BTreeMap<Name, String>,
+}
+
+// === impl LimitBook ===
+
+impl LimitBook {
+    pub(in crate::process) fn open(&self, pid: u32, bounds: &SharedBounds) {
+        self.tell(bounds);
+        self.0.lock().running.insert(pid, bounds.clone());
+    }
+
+    /// Takes a last look, and removes the group. Nothing of the run is left.
+    pub(in crate::process) fn close(&self, pid: u32) {
+        let bounds = self.0.lock().running.remove(&pid);
+        if let Some(bounds) = bounds {
+            self.look(&bounds, Instant::now());
+            if let Some(group) = &bounds.group {
+                group.remove();
+            }
+        }
+    }
+
+    /// The limits of these main processes, in their order. Reads files.
+    pub(in crate::process) fn status(&self, pids: &[u32]) -> Vec<Option<Vec<LimitStatus>>> {
+        let now = Instant::now();
+        let bounds = |pid| self.0.lock().running.get(pid).cloned();
+        let status = |pid| bounds(pid).map(|bounds| self.look(&bounds, now));
+        pids.iter().map(status).collect()
+    }
+
+    /// How often each limit of each server was reached since the daemon started.
+    pub(in crate::process) fn hits(&self) -> Vec<(Name, LimitKind, u64)> {
+        let entries = self.0.lock();
+        entries.hits.iter().map(|((name, kind), hits)| (name.clone(), *kind, *hits)).collect()
+    }
+
+    fn look(&self, bounds: &Bounds, now: Instant) -> Vec<LimitStatus> {
+        let (all, new) = bounds.look(now);
+        for (kind, hits) in new {
+            let mut entries = self.0.lock();
+            let before = entries.hits.entry((bounds.server.clone(), kind)).or_default();
+            *before += hits;
+            let is_first = *before == hits;
+            drop(entries);
+            tell_hit(&bounds.server, &all, kind, is_first);
+        }
+        all
+    }
+
+    /// Logs what does not hold as it was configured, once for each server and text.
+    fn tell(&self, bounds: &Bounds) {
+        let Some(shortfall) = bounds.shortfall() else { return };
+        let server = &bounds.server;
+        let before = self.0.lock().told.insert(server.clone(), shortfall.clone());
+        if before.as_ref() != Some(&shortfall) {
+            tracing::warn!(%server, "not all of its limits hold as configured: {shortfall}");
+        }
+    }
+}
+
+/// Logs that a limit was reached: a kill each time, anything else the first time.
+fn tell_hit(server: &Name, all: &[LimitStatus], kind: LimitKind, is_first: bool) {
+    let Some(LimitStatus { max, hits, .. }) = all.iter().find(|limit| limit.kind == kind) else {
+        return;
+    };
+    match kind {
+        LimitKind::Memory => tracing::warn!(
+            %server, limit_bytes = max, killed = hits,
+            "the kernel killed a process of it, which used more memory than `limits.memory` allows"
+        ),
+        LimitKind::Processes if is_first => tracing::warn!(
+            %server, limit = max, refused = hits,
+            "it could not start a process or thread, because it has as many as `limits.processes` allows"
+        ),
+        LimitKind::Cpus if is_first => tracing::info!(
+            %server, "it wants more CPU time than `limits.cpus` allows, and is slowed down"
+        ),
+        _ => {}
+    }
+}
