@@ -11,8 +11,8 @@ use futures_util::stream;
 use mainstay_admin::api::graph::Node;
 use mainstay_admin::api::verify::{CheckOutcome, CheckResult, VerifyReport};
 use mainstay_admin::{Client, NothingCalled, Source, Verification, Verifier, Verifying, View};
-use mainstay_model::NodeKind;
 use mainstay_model::settings::{CallCheck, CheckKind, TargetCheck, ToolsCheck};
+use mainstay_model::{Name, NodeKind};
 use mainstay_upstream::Secrets;
 use mainstay_upstream::probe::ProbedRun;
 use parking_lot::RwLock;
@@ -51,7 +51,7 @@ pub(super) struct StackChecks {
 
 /// One check of a verification.
 enum Item {
-    BuiltIn(Node),
+    BuiltIn(Box<Node>),
     Declared(Arc<DeclaredCheck>),
 }
 
@@ -79,7 +79,7 @@ impl StackChecks {
         let declared = self.declared.read().clone();
         let nodes = self.source.graph(View::Operator).nodes;
         let Selection { nodes, checks } = select(nodes, &declared.checks, &asked.names)?;
-        let items = nodes.into_iter().map(Item::BuiltIn);
+        let items = nodes.into_iter().map(|node| Item::BuiltIn(Box::new(node)));
         let items = items.chain(checks.into_iter().map(Item::Declared)).enumerate();
         let results = items.map(|(at, item)| {
             let declared = &declared;
@@ -283,7 +283,7 @@ impl Item {
     fn server(&self) -> Option<&str> {
         match self {
             Self::BuiltIn(node) => Some(node.name.as_str()),
-            Self::Declared(check) => check.spec.of().map(|name| name.as_str()),
+            Self::Declared(check) => check.spec.of().map(Name::as_str),
         }
     }
 }

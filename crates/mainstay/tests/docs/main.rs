@@ -65,6 +65,7 @@ pages! {
     service: "docs/service.md",
     services: "docs/services.md",
     troubleshooting: "docs/troubleshooting.md",
+    verify: "docs/verify.md",
 }
 
 #[test]
