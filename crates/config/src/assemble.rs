@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec, Login, NameRule,
+    Asks, BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec, Login, NameRule,
     NotifySpec, NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice,
     Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
 };
@@ -139,6 +139,8 @@ fn server(server: &Named, env: &BTreeMap<String, String>) -> Option<ServerSpec> 
         call_timeout: table.duration("call_timeout"),
         call_timeout_max: table.duration("call_timeout_max"),
         tools: tools::tools(table)?,
+        expensive: table.bool("expensive")?,
+        breaker: breaker(table, table.bool("expensive")?)?,
         start_deadline: table.duration("start_timeout")?,
         fetch_deadline: table.duration("fetch_timeout")?,
         lacks: server.lacks.clone(),
@@ -213,6 +215,23 @@ fn pool(table: &Table, idle: Idle) -> Option<PoolSpec> {
     })
 }
 
+/// The breaker of a server, service or external. What is written wins over the defaults of expensive servers.
+fn breaker(owner: &Table, is_expensive: bool) -> Option<BreakerSpec> {
+    let default = if is_expensive { BreakerSpec::EXPENSIVE } else { BreakerSpec::default() };
+    let Some(table) = owner.table("breaker") else { return Some(default) };
+    Some(BreakerSpec {
+        enabled: table.bool("enabled")?,
+        failures: match table.is_written("failures") {
+            true => u32::try_from(table.count("failures")?).ok()?,
+            false => default.failures,
+        },
+        recovery: match table.is_written("recovery") {
+            true => table.duration("recovery")?,
+            false => default.recovery,
+        },
+    })
+}
+
 fn endpoint(endpoint: &Named) -> Option<EndpointSpec> {
     let servers =
         endpoint.table.list("servers").iter().map(|placed| Name::try_new(&placed.text).ok());
@@ -237,6 +256,7 @@ fn external(external: &Named) -> Option<ExternalSpec> {
     Some(ExternalSpec {
         name: external.valid.clone()?,
         probe: probes::probe(&external.table, None)?,
+        breaker: breaker(&external.table, false)?,
         lacks: external.lacks.clone(),
     })
 }

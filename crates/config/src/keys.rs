@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 mod checks;
+mod breaker;
 mod gateway;
 mod limits;
 mod notify;

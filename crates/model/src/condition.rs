@@ -25,6 +25,12 @@ pub enum Condition {
     CrashLoop,
     /// It can't be served, and is tried every few minutes.
     Failed,
+    /// Of its circuit breaker: all calls pass.
+    BreakerClosed,
+    /// Of its circuit breaker: the next call is a trial.
+    BreakerHalfOpen,
+    /// Of its circuit breaker: no call passes.
+    BreakerOpen,
     /// Only of the daemon: it serves.
     Running,
     /// Only of the daemon: it finishes calls in flight and then stops.
@@ -46,6 +52,8 @@ pub enum ChangeKind {
     CrashLoop,
     Failed,
     Stopped,
+    /// The circuit breaker of a server, service or external opened, closed or is half-open.
+    Breaker,
     /// Only of the daemon.
     Started,
     /// Only of the daemon.
@@ -55,7 +63,7 @@ pub enum ChangeKind {
 // === impl Condition ===
 
 impl Condition {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Stopped,
         Self::Waiting,
         Self::Starting,
@@ -65,6 +73,9 @@ impl Condition {
         Self::NotReady,
         Self::CrashLoop,
         Self::Failed,
+        Self::BreakerClosed,
+        Self::BreakerHalfOpen,
+        Self::BreakerOpen,
         Self::Running,
         Self::Draining,
     ];
@@ -80,6 +91,9 @@ impl Condition {
             Self::NotReady => "not-ready",
             Self::CrashLoop => "crash-loop",
             Self::Failed => "failed",
+            Self::BreakerClosed => "breaker-closed",
+            Self::BreakerHalfOpen => "breaker-half-open",
+            Self::BreakerOpen => "breaker-open",
             Self::Running => "running",
             Self::Draining => "draining",
         }
@@ -92,14 +106,27 @@ impl Condition {
 
     /// Whether somebody should look at the server.
     pub fn is_trouble(self) -> bool {
-        matches!(self, Self::Degraded | Self::NotReady | Self::CrashLoop | Self::Failed)
+        matches!(
+            self,
+            Self::Degraded
+                | Self::NotReady
+                | Self::CrashLoop
+                | Self::Failed
+                | Self::BreakerHalfOpen
+                | Self::BreakerOpen
+        )
+    }
+
+    /// Whether this is told about a circuit breaker, and says nothing about what it belongs to.
+    pub fn is_of_breaker(self) -> bool {
+        matches!(self, Self::BreakerClosed | Self::BreakerHalfOpen | Self::BreakerOpen)
     }
 }
 
 // === impl ChangeKind ===
 
 impl ChangeKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Waiting,
         Self::Starting,
         Self::Ready,
@@ -110,6 +137,7 @@ impl ChangeKind {
         Self::CrashLoop,
         Self::Failed,
         Self::Stopped,
+        Self::Breaker,
         Self::Started,
         Self::Draining,
     ];
@@ -127,14 +155,23 @@ impl ChangeKind {
             Condition::NotReady => Self::NotReady,
             Condition::CrashLoop => Self::CrashLoop,
             Condition::Failed => Self::Failed,
+            Condition::BreakerClosed | Condition::BreakerHalfOpen | Condition::BreakerOpen => {
+                Self::Breaker
+            }
             Condition::Running => Self::Started,
             Condition::Draining => Self::Draining,
         }
     }
 
     /// The changes that somebody can be told of.
-    pub const TOLD: [Self; 5] =
-        [Self::CrashLoop, Self::NotReady, Self::Failed, Self::Degraded, Self::Back];
+    pub const TOLD: [Self; 6] = [
+        Self::CrashLoop,
+        Self::NotReady,
+        Self::Failed,
+        Self::Degraded,
+        Self::Breaker,
+        Self::Back,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -148,6 +185,7 @@ impl ChangeKind {
             Self::CrashLoop => "crash-loop",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+            Self::Breaker => "breaker",
             Self::Started => "started",
             Self::Draining => "draining",
         }

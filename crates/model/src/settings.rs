@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod limits;
+pub mod breaker;
 pub mod probe;
 pub mod services;
 pub mod tools;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub use self::checks::{CallCheck, CheckKind, CheckSpec, TargetCheck, ToolsCheck};
 pub use self::limits::{Cpus, LimitsSpec};
+pub use self::breaker::BreakerSpec;
 pub use self::probe::{
     HttpCheck, PagesSpec, PostgresCheck, ProbeCheck, ProbeSpec, ToolCheck, VolumeSpec,
 };
@@ -176,6 +178,9 @@ pub struct ServerSpec {
     /// Rules for its tools, in the order of the file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolRule>,
+    /// Whether its calls are expensive: its breaker opens earlier then.
+    pub expensive: bool,
+    pub breaker: BreakerSpec,
     /// The time limit for one start: process, handshake and first lists.
     #[serde(serialize_with = "as_millis")]
     pub start_deadline: Duration,
@@ -465,6 +470,8 @@ impl ServerSpec {
             call_timeout: None,
             call_timeout_max: None,
             tools: Vec::new(),
+            expensive: false,
+            breaker: BreakerSpec::default(),
             start_deadline: Duration::from_secs(120),
             fetch_deadline: Duration::from_secs(180),
             lacks: Vec::new(),

@@ -4,6 +4,7 @@
 //! A [`Pool`] owns the instances of one server. Each [`Instance`] has a driver, which feeds events to the
 //! pure [`mainstay_supervisor::lifecycle`] and carries out its effects.
 
+pub mod breaker;
 mod client_lists;
 mod condition;
 mod dialect;
@@ -34,6 +35,7 @@ mod status;
 mod terms;
 mod turns;
 
+pub use breaker::{AttemptEnd, Breaker, BreakerView};
 pub use client_lists::ListFindings;
 pub use eras::EraSupport;
 pub use hold::{ChangeHook, Holding};

@@ -5,6 +5,7 @@
 //! clients or servers can cause at will are throttled. No event contains a session id, an argument, a
 //! result or a secret.
 
+mod breaker;
 mod change;
 mod instance;
 mod notify;
@@ -15,6 +16,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use breaker::BreakerChanged;
 pub use change::{DaemonChanged, ServerChanged};
 pub use instance::{
     AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,

@@ -5,7 +5,7 @@ use mainstay_model::settings::{
     OnLostNeed, ProbeCheck, RestartRule, ServiceKind, ServiceSpec, StopSignal, StopSpec,
 };
 
-use super::{pages, probes, process, texts};
+use super::{breaker, pages, probes, process, texts};
 use crate::typed::{Named, Table};
 
 pub(super) fn service(service: &Named) -> Option<ServiceSpec> {
@@ -35,6 +35,7 @@ pub(super) fn service(service: &Named) -> Option<ServiceSpec> {
         start_deadline: table.duration("start_timeout")?,
         stop: stop(table)?,
         pages: pages(table, probed),
+        breaker: breaker(table, false)?,
         probe,
         process,
         lacks: service.lacks.clone(),

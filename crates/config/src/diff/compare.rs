@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::settings::{
-    EndpointSpec, ExternalSpec, GatewaySettings, Limits, LimitsSpec, PoolSpec, ProcessSpec,
+    BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Limits, LimitsSpec, PoolSpec, ProcessSpec,
     RemoteSpec, Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
 };
 use mainstay_model::{Name, Pattern, Redacted};
@@ -74,6 +74,8 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
         call_timeout,
         call_timeout_max,
         tools,
+        expensive,
+        breaker: new_breaker,
         start_deadline,
         fetch_deadline,
         lacks,
@@ -103,7 +105,16 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.in_place("pool.min", old.pool.instances_min != *instances_min);
     differing.in_place("pool.max", old.pool.instances_max != *instances_max);
     differing.in_place("pool.idle_timeout", old.pool.idle_timeout != *idle_timeout);
+    differing.in_place("expensive", old.expensive != *expensive);
+    breaker(&mut differing, old.breaker, *new_breaker);
     differing
+}
+
+fn breaker(differing: &mut Differing, old: BreakerSpec, new: BreakerSpec) {
+    let BreakerSpec { enabled, failures, recovery } = new;
+    differing.in_place("breaker.enabled", old.enabled != enabled);
+    differing.in_place("breaker.failures", old.failures != failures);
+    differing.in_place("breaker.recovery", old.recovery != recovery);
 }
 
 /// Compares what an instance is started from. None of it can change while the instance runs.
@@ -161,6 +172,7 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> Differing {
         stop,
         probe,
         pages,
+        breaker: new_breaker,
         lacks,
     } = new;
     let mut differing = process(&old.process, started_as);
@@ -176,6 +188,7 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> Differing {
     differing.in_place("stop_timeout", old.stop.timeout != stop.timeout);
     differing.in_place("probe", old.probe != *probe);
     differing.in_place("pages", old.pages != *pages);
+    breaker(&mut differing, old.breaker, *new_breaker);
     differing
 }
 
@@ -187,9 +200,10 @@ pub(super) fn volume(old: &VolumeSpec, new: &VolumeSpec) -> Differing {
 }
 
 pub(super) fn external(old: &ExternalSpec, new: &ExternalSpec) -> Differing {
-    let ExternalSpec { name: _, probe, lacks } = new;
+    let ExternalSpec { name: _, probe, breaker: new_breaker, lacks } = new;
     let mut differing = Differing::default();
     differing.in_place("probe", old.probe != *probe);
+    breaker(&mut differing, old.breaker, *new_breaker);
     differing.in_place("missing values", old.lacks != *lacks);
     differing
 }

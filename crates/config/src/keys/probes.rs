@@ -1,5 +1,6 @@
 //! Probes of servers, services and externals. Each section takes the checks that make sense for it.
 
+use super::breaker::{EXTERNAL_BREAKER, breaker};
 use super::{HOUR, Key, Kind, Section};
 
 pub(crate) static SERVER_PROBE: Section = Section {
@@ -89,6 +90,7 @@ pub(crate) static EXTERNAL: Section = Section {
         TIMEOUT,
         FALL,
         RISE,
+        breaker(&EXTERNAL_BREAKER),
     ],
     example: r#"[externals.weather]
 http = "https://weather.example.org/health"

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::limits::{LIMITS_EXAMPLE, SERVER_LIMITS};
+use super::breaker::{SERVER_BREAKER, breaker};
 use super::pages::SERVER_PAGES;
 use super::probes::SERVER_PROBE;
 use super::tools::{CALL_TIMEOUT, CALL_TIMEOUT_MAX, TOOLS};
@@ -15,7 +16,7 @@ pub(crate) static SERVER: Section = Section {
     example: EXAMPLE,
 };
 
-static KEYS: [Key; 29] = [
+static KEYS: [Key; 31] = [
     Key::new(
         "command",
         Kind::Command,
@@ -174,6 +175,15 @@ static KEYS: [Key; 29] = [
         "{ target = 'http://127.0.0.1:9100', paths = ['/web-ui/*'] }",
         "Pages that clients reach at `/pages/NAME/…`.",
     ),
+    Key::new(
+        "expensive",
+        Kind::Bool,
+        "true",
+        "Whether calls of the server are expensive. Its breaker opens on the third failure in a row then, and for 120 \
+         seconds, unless `breaker` says otherwise.",
+    )
+    .or("false"),
+    breaker(&SERVER_BREAKER),
 ];
 
 pub(super) const ON_LOST_NEED: Key = Key::new(

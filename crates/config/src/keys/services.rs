@@ -1,4 +1,5 @@
 use super::limits::{LIMITS_EXAMPLE, SERVICE_LIMITS};
+use super::breaker::{SERVICE_BREAKER, breaker};
 use super::pages::SERVICE_PAGES;
 use super::probes::SERVICE_PROBE;
 use super::servers::{ON_LOST_NEED, RESTART, START_TIMEOUT, STOP_SIGNAL, STOP_TIMEOUT};
@@ -27,7 +28,7 @@ probe = { http = "http://127.0.0.1:9200/health", json = { status = "ok" } }
 "#,
 };
 
-static KEYS: [Key; 17] = [
+static KEYS: [Key; 18] = [
     Key::new(
         "command",
         Kind::Command,
@@ -108,6 +109,7 @@ static KEYS: [Key; 17] = [
         "{ target = 'http://127.0.0.1:9200', paths = ['/health'] }",
         "Pages that clients reach at `/services/NAME/…`. Not for jobs.",
     ),
+    breaker(&SERVICE_BREAKER),
 ];
 
 const IMAGE: Kind = Kind::Refused {

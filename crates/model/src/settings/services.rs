@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::breaker::BreakerSpec;
 use super::probe::{PagesSpec, ProbeSpec};
 use super::{Lack, ProcessSpec, as_millis};
 use crate::{Name, Need};
@@ -27,6 +28,7 @@ pub struct ServiceSpec {
     /// `None`: the service is ready once its process has started.
     pub probe: Option<ProbeSpec>,
     pub pages: Option<PagesSpec>,
+    pub breaker: BreakerSpec,
     /// What its configuration refers to and the daemon does not have. The service can't be started while
     /// there is anything here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -38,6 +40,7 @@ pub struct ServiceSpec {
 pub struct ExternalSpec {
     pub name: Name,
     pub probe: ProbeSpec,
+    pub breaker: BreakerSpec,
     /// What its configuration refers to and the daemon does not have. It counts as failed while there is
     /// anything here.
     #[serde(skip_serializing_if = "Vec::is_empty")]

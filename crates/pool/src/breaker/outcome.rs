@@ -1,0 +1,129 @@
+//! How the end of an attempt counts. `docs/breakers.md` has the same as a table.
+
+use mainstay_model::Fate;
+use mainstay_supervisor::breaker::{BreakerFailure, FailureKind, Position, Verdict};
+use mainstay_telemetry as telemetry;
+use mainstay_upstream::Lost;
+
+/// How an attempt to get an answer ended.
+#[derive(Debug, Clone, Copy)]
+pub enum AttemptEnd<'a> {
+    /// The server answered, with a result or an error.
+    Answered,
+    /// The request could not be handed over: the link was closed already, or takes no more.
+    NotTaken,
+    /// The request was sent, and no answer will come.
+    Lost(&'a Lost),
+    /// The deadline passed while the server worked on it.
+    TimedOut,
+    /// The deadline passed while the server waited for the client's answer to a question.
+    Unanswered,
+    /// The client or the daemon took the call back.
+    Withdrawn,
+}
+
+// === impl AttemptEnd ===
+
+impl AttemptEnd<'_> {
+    /// The outcome for the metrics.
+    pub fn label(self) -> telemetry::Attempt {
+        match self {
+            Self::Answered => telemetry::Attempt::Answered,
+            Self::NotTaken | Self::Lost(_) => telemetry::Attempt::Lost,
+            Self::TimedOut | Self::Unanswered => telemetry::Attempt::TimedOut,
+            Self::Withdrawn => telemetry::Attempt::Withdrawn,
+        }
+    }
+
+    /// What the end says about the server.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::Answered => Verdict::Success,
+            Self::Lost(lost) => verdict_of(lost),
+            Self::TimedOut => {
+                let reason = "it did not answer a call by its deadline";
+                Verdict::Failure(BreakerFailure::new(FailureKind::Deadline, reason))
+            }
+            // A link that is closed was lost with the calls that were in flight then, which have reported it.
+            Self::NotTaken | Self::Unanswered | Self::Withdrawn => Verdict::Neither,
+        }
+    }
+}
+
+/// What a lost answer says about the server.
+pub fn verdict_of(lost: &Lost) -> Verdict {
+    let kind = match (lost.status, lost.fate) {
+        (Some(status @ 500..=599), _) => FailureKind::Http(status),
+        // The caller's mistake, or that of whoever has configured the server; too many requests.
+        (Some(300..=499), _) => return Verdict::Neither,
+        // Limits of Mainstay's own: the server works.
+        (
+            _,
+            Fate::Refused | Fate::NoDescriptor | Fate::Oversized | Fate::TooDeep | Fate::OverBudget(_),
+        ) => return Verdict::Neither,
+        (_, Fate::Unsent | Fate::Unknown | Fate::Unusable) => FailureKind::Lost,
+    };
+    Verdict::Failure(BreakerFailure::new(kind, lost.reason.as_str()))
+}
+
+/// The label of a position in metrics and answers.
+pub(super) fn label(position: Position) -> telemetry::Breaker {
+    match position {
+        Position::Closed => telemetry::Breaker::Closed,
+        Position::HalfOpen => telemetry::Breaker::HalfOpen,
+        Position::Open => telemetry::Breaker::Open,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_model::Fate;
+    use mainstay_supervisor::breaker::{FailureKind, Verdict};
+    use mainstay_upstream::Lost;
+
+    use super::{AttemptEnd, verdict_of};
+
+    fn lost(fate: Fate, status: Option<u16>) -> Lost {
+        let (reason, link_dead, retry_after) = ("x".to_owned(), false, None);
+        Lost { reason, fate, link_dead, status, retry_after }
+    }
+
+    fn kind(verdict: Verdict) -> Option<FailureKind> {
+        match verdict {
+            Verdict::Failure(failure) => Some(failure.kind),
+            Verdict::Success | Verdict::Neither => None,
+        }
+    }
+
+    #[test]
+    fn what_counts_is_what_the_documentation_says() {
+        for (fate, status, expected) in [
+            (Fate::Unknown, None, Some(FailureKind::Lost)),
+            (Fate::Unsent, None, Some(FailureKind::Lost)),
+            (Fate::Unusable, None, Some(FailureKind::Lost)),
+            // It accepted the request and gave no answer, or something that is none.
+            (Fate::Unknown, Some(202), Some(FailureKind::Lost)),
+            (Fate::Unknown, Some(200), Some(FailureKind::Lost)),
+            (Fate::Unknown, Some(500), Some(FailureKind::Http(500))),
+            (Fate::Unknown, Some(502), Some(FailureKind::Http(502))),
+            (Fate::Refused, Some(503), Some(FailureKind::Http(503))),
+            (Fate::Refused, Some(401), None),
+            (Fate::Refused, Some(404), None),
+            (Fate::Refused, Some(429), None),
+            (Fate::Refused, Some(302), None),
+            (Fate::Refused, None, None),
+            (Fate::NoDescriptor, None, None),
+            (Fate::Oversized, None, None),
+            (Fate::TooDeep, None, None),
+        ] {
+            let lost = lost(fate, status);
+            assert_eq!(kind(verdict_of(&lost)), expected, "{lost:?}");
+            assert_ne!(verdict_of(&lost), Verdict::Success);
+        }
+        assert_eq!(AttemptEnd::Answered.verdict(), Verdict::Success);
+        assert_eq!(kind(AttemptEnd::TimedOut.verdict()), Some(FailureKind::Deadline));
+        for end in [AttemptEnd::NotTaken, AttemptEnd::Unanswered, AttemptEnd::Withdrawn] {
+            assert_eq!(end.verdict(), Verdict::Neither, "{end:?}");
+        }
+    }
+}
