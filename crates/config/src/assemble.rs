@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
-    Asks, BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec, Login, NameRule,
-    NotifySpec, NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec, RemoteSpec, RevisionChoice,
-    Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
+    Asks, BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec,
+    Login, NameRule, NotifySpec, NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec,
+    RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
 };
 use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
@@ -221,14 +221,11 @@ fn breaker(owner: &Table, is_expensive: bool) -> Option<BreakerSpec> {
     let Some(table) = owner.table("breaker") else { return Some(default) };
     Some(BreakerSpec {
         enabled: table.bool("enabled")?,
-        failures: match table.is_written("failures") {
-            true => u32::try_from(table.count("failures")?).ok()?,
-            false => default.failures,
+        failures: match table.count("failures") {
+            Some(failures) => u32::try_from(failures).ok()?,
+            None => default.failures,
         },
-        recovery: match table.is_written("recovery") {
-            true => table.duration("recovery")?,
-            false => default.recovery,
-        },
+        recovery: table.duration("recovery").unwrap_or(default.recovery),
     })
 }
 

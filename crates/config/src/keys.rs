@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-mod checks;
 mod breaker;
+mod checks;
 mod gateway;
 mod limits;
 mod notify;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use mainstay_model::Condition;
 use mainstay_model::settings::ExternalSpec;
 use mainstay_model::status::InstanceState;
-use mainstay_pool::ChangeHook;
+use mainstay_model::{Condition, Need, NodeKind};
+use mainstay_pool::{Breaker, ChangeHook};
 use mainstay_supervisor::probe::{Failure, ProbeShift};
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{ExternalSeen, NodeChanged, rounded};
@@ -22,6 +22,7 @@ use crate::member::Sight;
 /// An external and what its probe has shown.
 pub struct External {
     pub spec: ExternalSpec,
+    pub breaker: Arc<Breaker>,
     probe: Probe,
     metrics: Arc<Metrics>,
     shown: Mutex<Shown>,
@@ -48,8 +49,14 @@ impl External {
         seed: u64,
     ) -> Self {
         let shown = Shown { state: InstanceState::Starting, since: Instant::now(), failure: None };
+        let id = Need { kind: NodeKind::External, name: spec.name.clone() };
+        let breaker = Breaker::new(id, spec.breaker, metrics);
+        let probe = Probe::new(&spec.probe, &spec.name, host, seed);
+        let told = breaker.clone();
+        probe.on_check(Box::new(move |outcome| told.checked(outcome)));
         Self {
-            probe: Probe::new(&spec.probe, &spec.name, host, seed),
+            breaker,
+            probe,
             metrics: metrics.clone(),
             shown: Mutex::new(shown),
             hook: OnceLock::new(),

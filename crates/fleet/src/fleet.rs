@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::settings::{ExternalSpec, OnLostNeed, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Name, Need, NodeKind};
-use mainstay_pool::{ListFindings, Pool};
+use mainstay_pool::{Breaker, ListFindings, Pool};
 use mainstay_store::{Table, Unavailable};
+use mainstay_supervisor::breaker::ChangeWhy;
 use mainstay_supervisor::graph::{
     Graph, GraphEvent, Hold, HoldKind, NodeNo, NodeSpec, Order, PlanError, Standing,
     StandingChange, Why,
@@ -321,6 +322,11 @@ impl Fleet {
         })
     }
 
+    /// The circuit breakers of all servers, services and externals, in the order of the configuration.
+    pub fn breakers(&self) -> impl Iterator<Item = Arc<Breaker>> {
+        self.members.iter().filter_map(Member::breaker).cloned()
+    }
+
     // ## By hand
 
     /// What stopping a server or service would lead to.
@@ -453,6 +459,9 @@ impl Fleet {
     }
 
     fn start_afresh(&self, no: NodeNo) {
+        if let Some(breaker) = self.members[no.0].breaker() {
+            breaker.reset(ChangeWhy::Restarted);
+        }
         let mut decisions = Vec::new();
         self.graph.lock().step(no, GraphEvent::StartedByHand, &mut decisions);
         for StandingChange { node, standing } in decisions {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::settings::ProbeSpec;
 use mainstay_model::status::InstanceState;
-use mainstay_pool::{ChangeHook, Pool};
+use mainstay_pool::{Breaker, ChangeHook, Pool};
 use mainstay_supervisor::graph::{Hold, Why};
 use mainstay_upstream::probing::{Newest, Probe};
 
@@ -62,6 +62,16 @@ impl Member {
             Self::Service(service) => service.own_state(),
             Self::External(external) => external.state(),
             Self::Volume => InstanceState::Ready,
+        }
+    }
+
+    /// The circuit breaker of the node. `None` for a volume.
+    pub(crate) fn breaker(&self) -> Option<&Arc<Breaker>> {
+        match self {
+            Self::Server(pool) => Some(&pool.breaker),
+            Self::Service(service) => Some(&service.breaker),
+            Self::External(external) => Some(&external.breaker),
+            Self::Volume => None,
         }
     }
 

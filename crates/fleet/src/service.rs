@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstay_model::InstanceId;
 use mainstay_model::settings::{ServiceKind, ServiceSpec};
 use mainstay_model::status::InstanceState;
-use mainstay_pool::{Holding, ListFindings, StartTimes};
+use mainstay_model::{InstanceId, Need, NodeKind};
+use mainstay_pool::{Breaker, Holding, ListFindings, StartTimes};
 use mainstay_supervisor::backoff::Jitter;
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::graph::{Hold, Why};
@@ -29,6 +29,7 @@ use crate::member::Sight;
 #[derive(Debug)]
 pub struct Service {
     pub spec: ServiceSpec,
+    pub breaker: Arc<Breaker>,
     pub(crate) id: InstanceId,
     pub(crate) host: Arc<ProcessHost>,
     pub(crate) metrics: Arc<Metrics>,
@@ -87,8 +88,16 @@ impl Service {
             ..RestartPolicy::default()
         };
         let now = Instant::now();
+        let node = Need { kind: NodeKind::Service, name: spec.name.clone() };
+        let breaker = Breaker::new(node, spec.breaker, metrics);
+        let probe = spec.probe.as_ref().map(|probe| Probe::new(probe, &spec.name, host, seed));
+        if let Some(probe) = &probe {
+            let told = breaker.clone();
+            probe.on_check(Box::new(move |outcome| told.checked(outcome)));
+        }
         Self {
-            probe: spec.probe.as_ref().map(|probe| Probe::new(probe, &spec.name, host, seed)),
+            breaker,
+            probe,
             start_times: StartTimes::known(findings.slow_start(&spec.name, program)),
             findings: (*findings).clone(),
             id,

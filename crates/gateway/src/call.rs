@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use mainstay_model::{BudgetExceeded, MemoryKind, Name, Refusal, RefusalCode};
+use mainstay_pool::AttemptEnd;
 use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
 use mainstay_session::{
     CallDecision, CallEnd, CallEvent, CallState, CallTerms, CallTime, LogLevel,
@@ -274,7 +275,7 @@ impl Call {
             Incoming::Notification(notification) => self.on_notification(&notification),
             Incoming::Question(question) => self.on_question(&question),
             Incoming::Lost(lost) => {
-                self.attempt.end(telemetry::Attempt::Lost);
+                self.attempt.end(AttemptEnd::Lost(&lost));
                 self.on_lost(&lost)
             }
         }
@@ -287,7 +288,7 @@ impl Call {
     fn on_answer(&mut self, answer: &Message) -> Option<Progress> {
         let error_code = answer.error_code();
         let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
-        self.attempt.end(telemetry::Attempt::Answered);
+        self.attempt.end(AttemptEnd::Answered);
         if let CallDecision::Retry { pause, new_headers } =
             self.on(CallEvent::Answer { header_mismatch })
         {
@@ -403,10 +404,14 @@ impl Call {
     }
 
     fn on_deadline(&mut self) -> Option<Progress> {
+        let end = match self.state.is_suspended() {
+            true => AttemptEnd::Unanswered,
+            false => AttemptEnd::TimedOut,
+        };
         let CallDecision::Finish(CallEnd::TimedOut) = self.on(CallEvent::Deadline) else {
             return None;
         };
-        self.attempt.withdraw("the deadline of the call has passed", telemetry::Attempt::TimedOut);
+        self.attempt.withdraw("the deadline of the call has passed", end);
         let limits = &self.sessions.serving.settings.limits;
         let took = self.record.begun.elapsed();
         let waited = self.attempt.waited;
@@ -430,14 +435,14 @@ impl Call {
         self.on(CallEvent::Cancelled);
         if self.control.is_stopped() {
             let is_sent = self.attempt.is_under_way();
-            self.attempt.withdraw("the daemon is stopping", telemetry::Attempt::Withdrawn);
+            self.attempt.withdraw("the daemon is stopping", AttemptEnd::Withdrawn);
             let (refusal, outcome) = match is_sent {
                 true => (refusal::cut_off(self.server()), telemetry::Outcome::Lost),
                 false => (refusal::not_sent(self.server()), telemetry::Outcome::Refused),
             };
             return self.refuse(refusal, outcome);
         }
-        self.attempt.withdraw("the client cancelled", telemetry::Attempt::Withdrawn);
+        self.attempt.withdraw("the client cancelled", AttemptEnd::Withdrawn);
         self.close(telemetry::Outcome::Cancelled);
         Progress::Cancelled
     }
@@ -459,7 +464,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let how = telemetry::Attempt::Withdrawn;
+        let how = AttemptEnd::Withdrawn;
         self.attempt.withdraw("nobody waits for the answer any more", how);
         self.close(telemetry::Outcome::Cancelled);
         // The call counts as ended only now: a drain ends streams as soon as no calls are left, and answers

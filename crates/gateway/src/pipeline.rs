@@ -86,6 +86,7 @@ async fn handle_request(
                 let deadline = begun + sessions.serving.settings.limits.list;
                 per_client_lists::single_server_page(endpoint, session, kind, deadline)
                     .await
+                    .or_else(|| lists::known_page(endpoint, Era::Legacy, kind, &message))
                     .map(Ok)
             }
             None => None,

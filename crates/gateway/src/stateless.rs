@@ -75,7 +75,15 @@ pub(crate) async fn handle_request(
             let page = lists::page(endpoint, None, Era::Modern, kind, &message, deadline).await;
             page.map(Bytes::from).map_err(Err)
         }
-        _ => return handle_call(sessions, endpoint, message, request).await,
+        method => {
+            let kind = method.and_then(ListKind::from_method);
+            let known =
+                kind.and_then(|kind| lists::known_page(endpoint, Era::Modern, kind, &message));
+            match known {
+                Some(page) => Ok(Bytes::from(page)),
+                None => return handle_call(sessions, endpoint, message, request).await,
+            }
+        }
     };
     let outcome = match &local {
         Ok(_) => Outcome::Ok,

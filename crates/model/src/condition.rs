@@ -52,8 +52,10 @@ pub enum ChangeKind {
     CrashLoop,
     Failed,
     Stopped,
-    /// The circuit breaker of a server, service or external opened, closed or is half-open.
+    /// The circuit breaker of a server, service or external opened or closed.
     Breaker,
+    /// The circuit breaker of a server, service or external is half-open.
+    BreakerTrial,
     /// Only of the daemon.
     Started,
     /// Only of the daemon.
@@ -126,7 +128,7 @@ impl Condition {
 // === impl ChangeKind ===
 
 impl ChangeKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Waiting,
         Self::Starting,
         Self::Ready,
@@ -138,6 +140,7 @@ impl ChangeKind {
         Self::Failed,
         Self::Stopped,
         Self::Breaker,
+        Self::BreakerTrial,
         Self::Started,
         Self::Draining,
     ];
@@ -155,23 +158,16 @@ impl ChangeKind {
             Condition::NotReady => Self::NotReady,
             Condition::CrashLoop => Self::CrashLoop,
             Condition::Failed => Self::Failed,
-            Condition::BreakerClosed | Condition::BreakerHalfOpen | Condition::BreakerOpen => {
-                Self::Breaker
-            }
+            Condition::BreakerClosed | Condition::BreakerOpen => Self::Breaker,
+            Condition::BreakerHalfOpen => Self::BreakerTrial,
             Condition::Running => Self::Started,
             Condition::Draining => Self::Draining,
         }
     }
 
     /// The changes that somebody can be told of.
-    pub const TOLD: [Self; 6] = [
-        Self::CrashLoop,
-        Self::NotReady,
-        Self::Failed,
-        Self::Degraded,
-        Self::Breaker,
-        Self::Back,
-    ];
+    pub const TOLD: [Self; 6] =
+        [Self::CrashLoop, Self::NotReady, Self::Failed, Self::Degraded, Self::Breaker, Self::Back];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -186,6 +182,7 @@ impl ChangeKind {
             Self::Failed => "failed",
             Self::Stopped => "stopped",
             Self::Breaker => "breaker",
+            Self::BreakerTrial => "breaker-trial",
             Self::Started => "started",
             Self::Draining => "draining",
         }

@@ -3,9 +3,9 @@
 //! The `config` crate builds them from files, environment variables and flags. An `Option` here has a
 //! meaning of its own; defaults are already applied.
 
+pub mod breaker;
 pub mod checks;
 pub mod limits;
-pub mod breaker;
 pub mod probe;
 pub mod services;
 pub mod tools;
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::breaker::BreakerSpec;
 pub use self::checks::{CallCheck, CheckKind, CheckSpec, TargetCheck, ToolsCheck};
 pub use self::limits::{Cpus, LimitsSpec};
-pub use self::breaker::BreakerSpec;
 pub use self::probe::{
     HttpCheck, PagesSpec, PostgresCheck, ProbeCheck, ProbeSpec, ToolCheck, VolumeSpec,
 };

@@ -14,17 +14,18 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use mainstay_model::settings::BreakerSpec;
-use mainstay_model::{Name, Need, Refusal, RefusalCode};
+use mainstay_model::{Need, Refusal, RefusalCode};
 use mainstay_supervisor::breaker::{
     Admission, Admitted, BreakerFailure, BreakerState, ChangeWhy, Epoch, Position, PositionChange,
     TrialNo, Verdict,
 };
+use mainstay_supervisor::probe::Outcome;
 use mainstay_telemetry::Metrics;
 use mainstay_telemetry::events::{BreakerChanged, rounded};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 
-pub use self::outcome::{AttemptEnd, verdict_of};
+pub use self::outcome::{AttemptEnd, label};
 
 /// A circuit breaker.
 #[derive(Debug)]
@@ -114,10 +115,15 @@ impl Breaker {
     /// # Errors
     /// The view of the breaker, which is open or has a trial under way.
     pub fn admit(&self) -> Result<Ticket, Box<BreakerView>> {
-        match self.word.closed_epoch() {
-            Some(epoch) => Ok(Ticket { epoch, trial: None }),
+        match self.admit_if_closed() {
+            Some(ticket) => Ok(ticket),
             None => self.admit_unless_open(),
         }
+    }
+
+    /// A ticket, if all calls pass. Takes no lock.
+    pub fn admit_if_closed(&self) -> Option<Ticket> {
+        Some(Ticket { epoch: self.word.closed_epoch()?, trial: None })
     }
 
     #[cold]
@@ -147,21 +153,31 @@ impl Breaker {
     /// Takes note that a call succeeded.
     pub fn succeeded(&self, ticket: Ticket) {
         if ticket.trial.is_some() || !self.word.is_at_rest() {
-            self.report(ticket, Verdict::Success);
+            self.report(ticket, &Verdict::Success);
         }
     }
 
     /// Takes note of what became of a call.
     #[cold]
-    pub fn report(&self, mut ticket: Ticket, verdict: Verdict) {
+    pub fn report(&self, mut ticket: Ticket, verdict: &Verdict) {
         let trial = ticket.trial.take().map(Trial::keep);
         self.note(Admitted { epoch: ticket.epoch, trial }, verdict);
     }
 
-    fn note(&self, admitted: Admitted, verdict: Verdict) {
+    fn note(&self, admitted: Admitted, verdict: &Verdict) {
         let mut inner = self.look();
         let change = inner.state.report(Instant::now(), admitted, verdict);
         self.publish(&mut inner, change);
+    }
+
+    /// Takes note of a check of the target's probe. It is the trial of a half-open breaker, unless a call is.
+    pub fn checked(&self, outcome: &Outcome) {
+        if let Ok(ticket) = self.admit() {
+            match outcome {
+                Outcome::Passed => self.succeeded(ticket),
+                outcome => self.report(ticket, &outcome::verdict_of_check(outcome)),
+            }
+        }
     }
 
     /// Closes it, whatever its position. Returns whether it was not closed.
@@ -217,13 +233,12 @@ impl Breaker {
         inner.since = SystemTime::now();
         self.set_timer(inner);
         let last = inner.state.last_failure().map(|last| &last.failure);
-        let next_trial_in =
-            (change.to == Position::Open).then_some(inner.state.spec().recovery);
+        let next_trial_in = (change.to == Position::Open).then_some(inner.state.spec().recovery);
         let why = said(&change, inner.state.failures_in_a_row());
         BreakerChanged {
             name: &self.id.name,
-            from: outcome::label(change.from),
-            to: outcome::label(change.to),
+            from: label(change.from),
+            to: label(change.to),
             why: &why,
             failures: inner.state.failures_in_a_row(),
             last_error: last.map(|failure| failure.reason.as_str()),
@@ -260,9 +275,8 @@ impl Breaker {
             since: inner.since,
             failures_in_a_row: state.failures_in_a_row(),
             failures_counted: state.failures_counted(),
-            last_failure: last.map(|last| {
-                (last.failure.clone(), now.saturating_duration_since(last.at))
-            }),
+            last_failure: last
+                .map(|last| (last.failure.clone(), now.saturating_duration_since(last.at))),
             next_trial_in: state.next_trial().map(|at| at.saturating_duration_since(now)),
             is_trying: state.is_trying(),
             spec: state.spec(),
@@ -366,7 +380,7 @@ impl Drop for Trial {
     fn drop(&mut self) {
         if let Some(breaker) = self.breaker.take() {
             let (epoch, trial) = (self.epoch, Some(self.no));
-            breaker.note(Admitted { epoch, trial }, Verdict::Neither);
+            breaker.note(Admitted { epoch, trial }, &Verdict::Neither);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mainstay_telemetry::Attempt;
 use mainstay_telemetry::events::TurnGivenOn;
 use mainstay_upstream::{Exchange, Incoming};
 
+use crate::breaker::AttemptEnd;
 use crate::permit::Permit;
 use crate::pool::Pool;
 use crate::turns::Turns;
@@ -27,23 +27,23 @@ impl Pool {
     /// The turn of the call, if it has one, is kept for as long as the server may work on it.
     pub fn give_up_call(
         self: &Arc<Self>,
-        permit: Permit,
+        mut permit: Permit,
         exchange: Exchange,
         reason: &str,
-        attempt: Attempt,
+        end: AttemptEnd<'_>,
     ) {
-        if attempt == Attempt::TimedOut {
+        if matches!(end, AttemptEnd::TimedOut | AttemptEnd::Unanswered) {
             exchange.note_overdue();
         }
         let runtime = tokio::runtime::Handle::try_current();
         match runtime.ok().filter(|_| permit.has_turn() && !self.is_stopping()) {
             None => {
                 exchange.cancel(reason);
-                permit.finish(self, attempt);
+                permit.finish(self, end);
             }
             Some(runtime) => {
                 let answer_may_come = exchange.announce_cancel(reason);
-                self.server_metrics.attempted(attempt);
+                permit.note_end(self, end);
                 let pool = self.clone();
                 self.tasks.spawn_on(
                     async move { pool.keep_turn(permit, exchange, answer_may_come).await },

@@ -92,7 +92,8 @@ impl Pool {
         let (mode, retention) = (LeaseMode::Once, Retention::Brief);
         let want = Placement { key, owner: nobody, user: nobody.0, mode, retention };
         // `Pool::record_client_lists` records the lists when the instance becomes ready.
-        let mut acquired = std::pin::pin!(self.acquire(&want, Instant::now() + FIND_OUT_DEADLINE));
+        let mut acquired =
+            std::pin::pin!(self.acquire_instance(&want, Instant::now() + FIND_OUT_DEADLINE));
         let acquired = match tokio::time::timeout(TURN_MAX, &mut acquired).await {
             Ok(acquired) => acquired,
             // A slow server must not delay the probes of other servers.

@@ -7,8 +7,8 @@
 //! | [`Pool::acquire`] | other requests, which take no turn, such as a subscription; may wait |
 //! | [`Pool::permit_for`] | messages to a known instance outside of calls, such as the end of a subscription |
 //!
-//! All of the first three begin with [`Pool::check_call`], which checks what holds for every call.
-//! Breakers, limits and budgets belong there. [`Pool::acquire`] lists the checks that follow. What a server
+//! All of the first three begin with [`Pool::check_call`], which checks what holds for every call, such as that
+//! the server's circuit breaker lets it pass. Limits and budgets belong there. [`Pool::acquire`] lists the checks that follow. What a server
 //! is told outside of requests (notifications, cancellations, answers to its questions) needs no turn, because
 //! the call whose turn it is may wait for that.
 
@@ -20,11 +20,11 @@ use bytes::Bytes;
 use mainstay_model::Refusal;
 use mainstay_protocol::Era;
 use mainstay_protocol::subscriptions::Filter;
-use mainstay_telemetry::Attempt;
 use mainstay_upstream::facts::Facts;
 use mainstay_upstream::handshake::{self, ErrorAnswer, HandshakeError};
 use mainstay_upstream::{Exchange, Lost, Outgoing, SessionNo};
 
+use crate::breaker::{AttemptEnd, Ticket};
 use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
 use crate::lease::Lease;
@@ -42,6 +42,8 @@ pub struct Permit {
     lease: Option<Lease>,
     /// The turn of the call. `None` if the server has no limit, or this is no call.
     turn: Option<Turn>,
+    /// How the breaker let the call pass. `None` if it was not asked.
+    ticket: Option<Ticket>,
 }
 
 // === impl Pool ===
@@ -59,13 +61,15 @@ impl Pool {
     ) -> Result<Permit, Refusal> {
         let _waiting = Place::take(&self.calls_waiting);
         let by = send_by(Instant::now(), deadline);
-        let Some(turns) = &self.turns else { return self.acquire(want, by).await };
-        self.check_call()?;
+        let ticket = self.check_call()?;
         // Before an instance is chosen, so that no instance waits for a turn.
-        let turn = turns.take(by).await?;
-        let mut permit = self.acquire(want, by).await?;
-        permit.turn = Some(turn);
-        Ok(permit)
+        let turn = match &self.turns {
+            Some(turns) => Some(turns.take(by).await?),
+            None => None,
+        };
+        let mut permit = self.acquire_instance(want, by).await?;
+        permit.turn = turn;
+        self.check_again(permit, ticket)
     }
 
     /// Waits for an instance that matches the placement `want`, and issues a permit for it.
@@ -78,9 +82,27 @@ impl Pool {
         want: &Placement,
         deadline: Instant,
     ) -> Result<Permit, Refusal> {
+        self.check_request()?;
+        let permit = self.acquire_instance(want, deadline).await?;
+        self.check_request()?;
+        Ok(permit)
+    }
+
+    /// Waits for an instance, as [`acquire`](Self::acquire), for a request of Mainstay's own: the breaker is not
+    /// asked.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub(crate) async fn acquire_instance(
+        self: &Arc<Self>,
+        want: &Placement,
+        deadline: Instant,
+    ) -> Result<Permit, Refusal> {
         let era = want.key.era;
-        // 1. The checks for every call.
-        self.check_call()?;
+        // 1. The server goes on, and may run.
+        if self.is_stopping() {
+            return Err(self.unavailable("it is stopping"));
+        }
         if self.holding.is_held() {
             self.until_released(deadline).await?;
         }
@@ -131,12 +153,30 @@ impl Pool {
     ///
     /// # Errors
     /// A refusal if the pool is stopping, because the daemon stops or the server was removed from the
-    /// configuration.
-    fn check_call(&self) -> Result<(), Refusal> {
-        match self.is_stopping() {
-            true => Err(self.unavailable("it is stopping")),
-            false => Ok(()),
+    /// configuration; or if the server's breaker is open, or half-open with a trial under way.
+    fn check_call(&self) -> Result<Ticket, Refusal> {
+        if self.is_stopping() {
+            return Err(self.unavailable("it is stopping"));
         }
+        self.breaker.admit().map_err(|view| view.refusal())
+    }
+
+    /// The same for requests that are no calls, which can't be the trial of a breaker.
+    fn check_request(&self) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(self.unavailable("it is stopping"));
+        }
+        match self.breaker.is_closed() {
+            true => Ok(()),
+            false => Err(self.breaker.view().refusal()),
+        }
+    }
+
+    /// Asks the breaker again for a call that may have waited: it was perhaps opened meanwhile.
+    fn check_again(&self, mut permit: Permit, ticket: Ticket) -> Result<Permit, Refusal> {
+        let again = self.breaker.admit_again(ticket);
+        permit.ticket = Some(again.map_err(|view| view.refusal())?);
+        Ok(permit)
     }
 
     /// Issues a permit for the base instance, if it is ready now and calls need no turn. Most calls use this.
@@ -145,9 +185,14 @@ impl Pool {
         if self.turns.is_some() {
             return None;
         }
-        self.check_call().ok()?;
+        if self.is_stopping() {
+            return None;
+        }
+        // Whoever acquires a permit is told why it is open.
+        let ticket = self.breaker.admit_if_closed()?;
         let (instance, run) = self.ready_base(era)?;
-        let permit = Permit::new(instance, run, None);
+        let mut permit = Permit::new(instance, run, None);
+        permit.ticket = Some(ticket);
         self.still_holds(&permit).then_some(permit)
     }
 
@@ -183,7 +228,7 @@ impl Pool {
 impl Permit {
     fn new(instance: Arc<Instance>, run: Arc<ReadyRun>, lease: Option<Lease>) -> Self {
         instance.permit_begins();
-        Self { instance, run, lease, turn: None }
+        Self { instance, run, lease, turn: None, ticket: None }
     }
 
     /// Sends a request without waiting. The exchange returns the response.
@@ -215,10 +260,20 @@ impl Permit {
         handshake::listen(&self.run.link, filter)
     }
 
-    /// Records the outcome of an attempt and drops the permit.
-    pub fn finish(self, pool: &Pool, attempt: Attempt) {
+    /// Records how an attempt ended, tells the breaker, and drops the permit.
+    pub fn finish(mut self, pool: &Pool, end: AttemptEnd<'_>) {
         pool.calls_ended.fetch_add(1, Ordering::Release);
-        pool.server_metrics.attempted(attempt);
+        self.note_end(pool, end);
+    }
+
+    /// Records how an attempt ended, and tells the breaker.
+    pub(crate) fn note_end(&mut self, pool: &Pool, end: AttemptEnd<'_>) {
+        pool.server_metrics.attempted(end.label());
+        let Some(ticket) = self.ticket.take() else { return };
+        match end {
+            AttemptEnd::Answered => pool.breaker.succeeded(ticket),
+            end => pool.breaker.report(ticket, &end.verdict()),
+        }
     }
 
     /// Whether the permit is for a call at a server with a limit on calls at the same time.

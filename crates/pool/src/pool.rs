@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use mainstay_model::settings::{Idle, ServerSpec, ToolTerms};
-use mainstay_model::{Budget, Name};
+use mainstay_model::{Budget, Name, Need, NodeKind};
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::hang::Habit;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::breaker::Breaker;
 use crate::client_lists::{ClientLists, ListFindings};
 use crate::dialect::Dialects;
 use crate::hold::Holding;
@@ -85,6 +86,8 @@ pub struct Pool {
     pub(crate) tasks: TaskTracker,
     /// The probe that must pass beside the handshake and the lists, if one is configured.
     pub(crate) probe: Option<Probe>,
+    /// Whether calls pass.
+    pub breaker: Arc<Breaker>,
     /// What keeps the server from running, or from running well.
     pub(crate) holding: Holding,
     pub(crate) closing: CancellationToken,
@@ -154,6 +157,10 @@ impl Pool {
                 .probe
                 .as_ref()
                 .map(|probe| Probe::new(probe, &spec.name, &parts.host, parts.seed)),
+            breaker: {
+                let id = Need { kind: NodeKind::Server, name: spec.name.clone() };
+                Breaker::new(id, spec.breaker, &parts.metrics)
+            },
             holding: Holding::default(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),

@@ -34,6 +34,10 @@ impl Pool {
             return false;
         }
         let Some((_, run)) = self.unused_base(era) else { return false };
+        // A server that fails its calls would only hold up who asks for the list.
+        if !self.breaker.is_closed() {
+            return false;
+        }
         let now = Instant::now();
         if run.is_fresh(kind, now) {
             return false;

@@ -215,15 +215,14 @@ impl BreakerState {
         &mut self,
         now: Instant,
         admitted: Admitted,
-        verdict: Verdict,
+        verdict: &Verdict,
     ) -> Option<PositionChange> {
-        let is_failure = matches!(verdict, Verdict::Failure(_));
-        let is_counted = match &verdict {
+        let is_counted = match verdict {
             Verdict::Failure(failure) => self.count(now, admitted, failure),
             Verdict::Success | Verdict::Neither => false,
         };
         match self.phase {
-            Phase::Closed if verdict == Verdict::Success => {
+            Phase::Closed if *verdict == Verdict::Success => {
                 self.in_a_row = 0;
                 None
             }
@@ -236,7 +235,6 @@ impl BreakerState {
                 match verdict {
                     Verdict::Success => Some(self.close(now, ChangeWhy::TrialSucceeded)),
                     Verdict::Failure(_) => {
-                        debug_assert!(is_failure);
                         self.in_a_row = self.in_a_row.saturating_add(1);
                         Some(self.open(now, ChangeWhy::TrialFailed))
                     }

@@ -1,6 +1,6 @@
 //! Decides which telling of one rule is delivered next. Tellings about the same server are delivered in order,
 //! one at a time, so that the last one delivered is the newest one. Those about different servers don't wait
-//! for each other.
+//! for each other. The circuit breaker of a server is a subject of its own.
 //!
 //! A telling that waits, or whose attempt failed, is merged with a newer one about the same server. What is
 //! delivered then says how many changes it leaves out.
@@ -11,9 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use mainstay_model::Name;
-
-use crate::notices::Telling;
+use crate::notices::{Subject, Telling};
 
 /// Servers about which tellings wait or are delivered.
 pub const SERVERS_MAX: usize = 1024;
@@ -64,7 +62,7 @@ pub enum Ended {
 /// The state machine of one rule.
 #[derive(Debug, Default)]
 pub struct Deliveries {
-    entries: BTreeMap<Name, Entry>,
+    entries: BTreeMap<Subject, Entry>,
     under_way: usize,
     /// Rises with each entry.
     turns: u64,
@@ -104,7 +102,7 @@ impl Dated {
 impl Deliveries {
     /// Takes a telling that is to be delivered.
     pub fn take(&mut self, new: Dated) -> Taken {
-        let Some(entry) = self.entries.get_mut(&new.telling.server) else {
+        let Some(entry) = self.entries.get_mut(&new.telling.subject()) else {
             if self.entries.len() >= SERVERS_MAX {
                 return Taken::Dropped;
             }
@@ -144,11 +142,11 @@ impl Deliveries {
         Some(next.dated.clone())
     }
 
-    /// Takes note of the end of the attempt about a server.
-    pub fn ended(&mut self, now: Instant, server: &Name, is_delivered: bool) -> Ended {
-        let Some(mut entry) = self.entries.remove(server) else { return Ended::Unknown };
+    /// Takes note of the end of the attempt about a server, or its breaker.
+    pub fn ended(&mut self, now: Instant, subject: &Subject, is_delivered: bool) -> Ended {
+        let Some(mut entry) = self.entries.remove(subject) else { return Ended::Unknown };
         let Step::UnderWay { newer } = std::mem::replace(&mut entry.step, Step::Waits(None)) else {
-            self.entries.insert(server.clone(), entry);
+            self.entries.insert(subject.clone(), entry);
             return Ended::Unknown;
         };
         self.under_way -= 1;
@@ -173,7 +171,7 @@ impl Deliveries {
                 };
                 entry.failures += 1;
                 entry.step = Step::Waits(Some(now + pause));
-                self.entries.insert(server.clone(), entry);
+                self.entries.insert(subject.clone(), entry);
                 ended
             }
         }
@@ -193,9 +191,9 @@ impl Deliveries {
 
     fn wait(&mut self, dated: Dated) {
         self.turns += 1;
-        let (server, turn) = (dated.telling.server.clone(), self.turns);
+        let (subject, turn) = (dated.telling.subject(), self.turns);
         let entry = Entry { dated, turn, failures: 0, step: Step::Waits(None) };
-        self.entries.insert(server, entry);
+        self.entries.insert(subject, entry);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The first change is told at once. Changes within the minute after a telling wait for its end and are told as
 //! one, with the state that holds then. So nobody is flooded by a server that goes up and down, and what was
-//! told last is true.
+//! told last is true. Its circuit breaker is a subject of its own: a breaker that closes does not mean that its
+//! server is back.
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,13 @@ use mainstay_model::{ChangeKind, Condition, Name};
 
 /// The shortest time between two tellings of one rule about one server.
 pub const PAUSE: Duration = Duration::from_secs(60);
+
+/// What changes: a server, service or external, or its circuit breaker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    pub name: Name,
+    pub is_breaker: bool,
+}
 
 /// Which changes somebody is told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +63,7 @@ pub struct Telling {
 #[derive(Debug)]
 pub struct Notices {
     rules: Vec<Rule>,
-    slots: BTreeMap<(usize, Name), Slot>,
+    slots: BTreeMap<(usize, Subject), Slot>,
 }
 
 /// What a rule knows about a server.
@@ -75,6 +83,24 @@ struct Waiting {
     from: Condition,
     newest: ChangeKind,
     count: u64,
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// What comes into a condition.
+    pub fn of(name: &Name, condition: Condition) -> Self {
+        Self { name: name.clone(), is_breaker: condition.is_of_breaker() }
+    }
+}
+
+// === impl Telling ===
+
+impl Telling {
+    /// What is told about.
+    pub fn subject(&self) -> Subject {
+        Subject::of(&self.server, self.to)
+    }
 }
 
 // === impl Rule ===
@@ -100,7 +126,7 @@ impl Notices {
             if !rule.is_about(&seen.server) {
                 continue;
             }
-            let key = (at, seen.server.clone());
+            let key = (at, Subject::of(&seen.server, seen.to));
             let slot = self.slots.entry(key).or_insert_with(|| Slot::new(seen.from));
             let before = std::mem::replace(&mut slot.state, seen.to);
             slot.reason.clone_from(&seen.reason);
@@ -118,7 +144,9 @@ impl Notices {
     /// What is told because a pause is over.
     pub fn due(&mut self, now: Instant) -> Vec<Telling> {
         let slots = self.slots.iter_mut();
-        let tell = |((at, server), slot): (&(usize, Name), &mut Slot)| slot.tell(now, *at, server);
+        let tell = |((at, subject), slot): (&(usize, Subject), &mut Slot)| {
+            slot.tell(now, *at, &subject.name)
+        };
         slots.filter_map(tell).collect()
     }
 

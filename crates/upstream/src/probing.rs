@@ -1,6 +1,6 @@
 //! Probes one target again and again, and shows the newest result.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use mainstay_model::settings::ProbeSpec;
@@ -15,7 +15,6 @@ use crate::probe::{ProbedRun, Prober};
 use crate::process::ProcessHost;
 
 /// The probe of one target over all its runs.
-#[derive(Debug)]
 pub struct Probe {
     prober: Prober,
     times: ProbeTimes,
@@ -23,7 +22,11 @@ pub struct Probe {
     /// Notified when a check is wanted at once.
     wanted: Notify,
     seed: u64,
+    hook: OnceLock<CheckHook>,
 }
+
+/// Is called with the result of each check of a target that was fit before in its run. It must not block.
+pub type CheckHook = Box<dyn Fn(&Outcome) + Send + Sync>;
 
 /// The newest result.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +64,13 @@ impl Probe {
             newest: Mutex::default(),
             wanted: Notify::new(),
             seed,
+            hook: OnceLock::new(),
         }
+    }
+
+    /// Calls `hook` after each check, except those of a target that is starting. Only the first hook is used.
+    pub fn on_check(&self, hook: CheckHook) {
+        let _ = self.hook.set(hook);
     }
 
     /// Begins to look for the line of a `log` probe. Call it before the run is started.
@@ -101,6 +110,12 @@ impl Probe {
     }
 }
 
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").field("newest", &self.newest).finish_non_exhaustive()
+    }
+}
+
 // === impl Probing ===
 
 impl Probing<'_> {
@@ -118,6 +133,9 @@ impl Probing<'_> {
                 continue;
             }
             self.probe.note(&outcome);
+            if let Some(hook) = self.probe.hook.get().filter(|_| !self.watch.is_waiting()) {
+                hook(&outcome);
+            }
             let shift = self.watch.step(Instant::now(), check, &outcome);
             match (shift, outcome) {
                 (Some(shift), _) => return ProbeNews::Shift(shift),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::settings::{
-    BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Limits, LimitsSpec, PoolSpec, ProcessSpec,
-    RemoteSpec, Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
+    BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Limits, LimitsSpec, PoolSpec,
+    ProcessSpec, RemoteSpec, Runtime, ServerSpec, ServiceSpec, ToolRule, VolumeSpec,
 };
 use mainstay_model::{Name, Pattern, Redacted};
 

@@ -59,12 +59,10 @@ const FAILURES: Key = Key::new(
     "10",
     "It opens on this many failures in a row. Answers that were lost at the same moment are one failure. Unset: 5, \
      and 3 for servers with `expensive = true`.",
-)
-.or("5");
+);
 const RECOVERY: Key = Key::new(
     "recovery",
     Kind::Duration { min: Duration::from_millis(100), max: DAY },
     "'30s'",
     "The time from its opening to the trial. Unset: 60s, and 120s for servers with `expensive = true`.",
-)
-.or("'1m'");
+);

@@ -53,7 +53,7 @@ static KEYS: [Key; 7] = [
         "['crash-loop', 'failed']",
         "Which changes are told.",
     )
-    .or("['crash-loop', 'not-ready', 'failed', 'degraded', 'back']"),
+    .or("['crash-loop', 'not-ready', 'failed', 'degraded', 'breaker', 'back']"),
     Key::new(
         "servers",
         Kind::List(Item::Server),
@@ -70,7 +70,7 @@ static KEYS: [Key; 7] = [
 ];
 
 /// Words of `on`: those of `ChangeKind::TOLD`.
-pub(crate) static ON: [Word; 5] = [
+pub(crate) static ON: [Word; 6] = [
     Word {
         word: "crash-loop",
         doc: "the server was lost too often, and is tried every five minutes",
@@ -84,6 +84,7 @@ pub(crate) static ON: [Word; 5] = [
         word: "degraded",
         doc: "the server is ready, and another instance of it is in a crash loop or has failed",
     },
+    Word { word: "breaker", doc: "its circuit breaker opened or closed" },
     Word { word: "back", doc: "the server is ready again after one of these" },
 ];
 

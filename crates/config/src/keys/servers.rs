@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::limits::{LIMITS_EXAMPLE, SERVER_LIMITS};
 use super::breaker::{SERVER_BREAKER, breaker};
+use super::limits::{LIMITS_EXAMPLE, SERVER_LIMITS};
 use super::pages::SERVER_PAGES;
 use super::probes::SERVER_PROBE;
 use super::tools::{CALL_TIMEOUT, CALL_TIMEOUT_MAX, TOOLS};

@@ -1,5 +1,5 @@
-use super::limits::{LIMITS_EXAMPLE, SERVICE_LIMITS};
 use super::breaker::{SERVICE_BREAKER, breaker};
+use super::limits::{LIMITS_EXAMPLE, SERVICE_LIMITS};
 use super::pages::SERVICE_PAGES;
 use super::probes::SERVICE_PROBE;
 use super::servers::{ON_LOST_NEED, RESTART, START_TIMEOUT, STOP_SIGNAL, STOP_TIMEOUT};

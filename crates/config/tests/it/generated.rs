@@ -110,7 +110,7 @@ fn lead(path: &str, key: &str) -> &'static str {
         (_, "args") => "tool = 'x'",
         (_, "status" | "contains" | "json") => "http = 'http://127.0.0.1/'",
         (_, "query") => "postgres = 'postgres://h/db'",
-        (_, "period" | "waiting_period" | "timeout" | "fall" | "rise") if is_probe => {
+        (_, "period" | "waiting_period" | "timeout" | "fall" | "rise" | "breaker") if is_probe => {
             "tcp = '127.0.0.1:1'"
         }
         (path, "paths") if path.ends_with("pages") => "target = 'http://127.0.0.1'",
@@ -136,6 +136,7 @@ fn every_example_is_right() {
         ("servers.a.pages", inner(&server, "pages")),
         ("servers.a.tools.x.validate", inner(&rule, "validate")),
         ("servers.a.tools.x", rule),
+        ("servers.a.breaker", inner(&server, "breaker")),
         ("servers.a", server),
         ("services.a.probe", inner(&service, "probe")),
         ("services.a.pages", inner(&service, "pages")),

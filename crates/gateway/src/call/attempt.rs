@@ -7,10 +7,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_model::Refusal;
-use mainstay_pool::{Permit, Pool};
+use mainstay_pool::{AttemptEnd, Permit, Pool};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Message};
-use mainstay_telemetry as telemetry;
 use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
 use tokio::time::{Instant, sleep_until};
 
@@ -120,7 +119,7 @@ impl Attempt {
                 Ok(())
             }
             Err(lost) => {
-                permit.finish(&self.route.pool, telemetry::Attempt::Lost);
+                permit.finish(&self.route.pool, AttemptEnd::NotTaken);
                 Err(NotSent::Lost(lost))
             }
         }
@@ -152,14 +151,14 @@ impl Attempt {
     }
 
     /// Records how the attempt that was under way ended.
-    pub(super) fn end(&mut self, how: telemetry::Attempt) {
+    pub(super) fn end(&mut self, how: AttemptEnd<'_>) {
         if let Some((_, permit)) = self.under_way.take() {
             permit.finish(&self.route.pool, how);
         }
     }
 
     /// Cancels the attempt that is under way with a reason for the server.
-    pub(super) fn withdraw(&mut self, reason: &str, how: telemetry::Attempt) {
+    pub(super) fn withdraw(&mut self, reason: &str, how: AttemptEnd<'_>) {
         if let Some((exchange, permit)) = self.under_way.take() {
             self.route.pool.give_up_call(permit, exchange, reason, how);
         }

@@ -76,6 +76,35 @@ pub(crate) async fn page(
     Ok(out)
 }
 
+/// Returns a list at the endpoint of one server, as it is known, if calls of the server are refused because its
+/// breaker is not closed. None: the server itself is asked, or the list is not known.
+pub(crate) fn known_page(
+    endpoint: &Endpoint,
+    era: Era,
+    kind: ListKind,
+    message: &Message,
+) -> Option<String> {
+    let [server] = &endpoint.servers[..] else { return None };
+    if server.pool.breaker.is_closed() || message.params().ok()?.cursor.is_some() {
+        return None;
+    }
+    let facts = server.pool.facts(era)?;
+    if facts.lists.failure(kind).is_some() || !facts.capabilities.has_list(kind) {
+        return None;
+    }
+    let items = facts.lists.of(kind).iter();
+    let items: Vec<_> = items.map(|item| String::from_utf8_lossy(&item.raw)).collect();
+    let caching = match era {
+        Era::Legacy => String::new(),
+        // It may have changed.
+        Era::Modern => format!(
+            r#","resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{{{}}}"#,
+            server_info()
+        ),
+    };
+    Some(format!(r#"{{"{}":[{}]{caching}}}"#, kind.member(), items.join(",")))
+}
+
 fn cursor_of(message: &Message) -> Result<Option<Cursor>, String> {
     let params = message.params().map_err(|error| error.to_string())?;
     let Some(cursor) = params.cursor else { return Ok(None) };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::Name;
 use mainstay_model::settings::NotifySpec;
 use mainstay_supervisor::deliveries::{Dated, Deliveries, Ended, Taken};
-use mainstay_supervisor::notices::{Notices, Rule, Seen, Telling};
+use mainstay_supervisor::notices::{Notices, Rule, Seen, Subject, Telling};
 use mainstay_telemetry::events::{NotificationLost, NotificationSent};
 use mainstay_telemetry::{Change, Metrics, Notified};
 use mainstay_upstream::process::ProcessHost;
@@ -43,8 +43,8 @@ struct Teller {
     /// In the order of the rules.
     outboxes: Vec<Outbox>,
     attempts: JoinSet<Result<(), String>>,
-    /// The place of the outbox, and the server that is told about.
-    under_way: HashMap<Id, (usize, Name)>,
+    /// The place of the outbox, and what is told about.
+    under_way: HashMap<Id, (usize, Subject)>,
     sections: Sections,
     metrics: Arc<Metrics>,
 }
@@ -168,7 +168,7 @@ impl Teller {
                 let (notice, channel) = (Notice::new(&telling, at), outbox.channel.clone());
                 let attempt = async move { channel.deliver(&notice).await };
                 let task = self.attempts.spawn(attempt);
-                self.under_way.insert(task.id(), (place, telling.server));
+                self.under_way.insert(task.id(), (place, telling.subject()));
             }
         }
     }
@@ -179,9 +179,9 @@ impl Teller {
             // It panicked, and is another failure.
             Err(error) => (error.id(), Err("it could not be tried".to_owned())),
         };
-        let Some((place, server)) = self.under_way.remove(&id) else { return };
+        let Some((place, subject)) = self.under_way.remove(&id) else { return };
         let Some(outbox) = self.outboxes.get_mut(place) else { return };
-        let ended = outbox.deliveries.ended(Instant::now(), &server, result.is_ok());
+        let ended = outbox.deliveries.ended(Instant::now(), &subject, result.is_ok());
         let reason = result.err().unwrap_or_default();
         match ended {
             Ended::Delivered(telling) => {

@@ -20,8 +20,10 @@ use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
 use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
 use mainstay_model::{Budget, MemoryKind, NodeKind};
-use mainstay_pool::{Instance, Pool};
-use mainstay_telemetry::{Breaker, Metrics, StreamKind};
+use mainstay_pool::breaker::label;
+use mainstay_pool::{BreakerView, Instance, Pool};
+use mainstay_supervisor::breaker::Position;
+use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
 use tokio::time::MissedTickBehavior;
 
@@ -99,6 +101,10 @@ impl Status {
                     sample.node(node.id.kind.as_str(), node.id.name.as_str(), state);
                 }
             }
+            for breaker in status.breakers() {
+                let name = breaker.id.name.as_str();
+                sample.breaker(name, label(breaker.position), breaker.failures_counted);
+            }
             for service in fleet.iter().flat_map(|fleet| fleet.services()) {
                 sample.service_restarts(service.spec.name.as_str(), service.status().restarts);
             }
@@ -108,8 +114,6 @@ impl Status {
                 let name = pool.name.as_str();
                 sample.calls_in_flight(name, pool.in_flight());
                 sample.calls_waiting(name, pool.calls_waiting());
-                // No breaker exists yet, so none has ever opened.
-                sample.breaker(name, Breaker::Closed, 0);
                 if pool.has_pool() {
                     let numbers = pool_numbers(&pool);
                     sample.pool(name, numbers.active, numbers.idle, numbers.max_pool_size);
@@ -124,6 +128,13 @@ impl Status {
                 }
             }
         }));
+    }
+
+    /// The circuit breakers of all servers, services and externals, as they are now.
+    fn breakers(&self) -> Vec<BreakerView> {
+        let fleet = self.fleet.upgrade();
+        let breakers = fleet.iter().flat_map(|fleet| fleet.breakers());
+        breakers.map(|breaker| breaker.view()).collect()
     }
 
     /// Reads the memory of all processes every few seconds. Never returns.
@@ -211,10 +222,16 @@ impl Source for Status {
         });
         let connection_pool = ConnectionPool::of(pools);
         let graph = self.graph(View::Open);
+        let breakers = self.breakers();
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
-            status: word(&servers, &services, draining, gateway.as_deref()),
-            circuit_breakers: BTreeMap::new(),
+            status: word(&servers, &services, draining, gateway.as_deref(), is_tripped(&breakers)),
+            circuit_breakers: breakers
+                .iter()
+                .map(|breaker| {
+                    (breaker.id.name.to_string(), label(breaker.position).as_str().to_owned())
+                })
+                .collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_ms: self.clock.uptime().as_millis() as u64,
@@ -259,7 +276,8 @@ impl Source for Status {
     fn health(&self) -> Health {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
         let (servers, services) = (self.servers(&gateway, View::Open), self.services(View::Open));
-        word(&servers, &services, gateway.is_draining(), Some(&gateway))
+        let draining = gateway.is_draining();
+        word(&servers, &services, draining, Some(&gateway), is_tripped(&self.breakers()))
     }
 
     fn graph(&self, view: View) -> Graph {
@@ -334,12 +352,18 @@ fn word(
     services: &[Service],
     draining: bool,
     gateway: Option<&Gateway>,
+    is_tripped: bool,
 ) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
     match health::of(servers, services, draining) {
-        Health::Ok if unstored() => Health::Degraded,
+        Health::Ok if is_tripped || unstored() => Health::Degraded,
         health => health,
     }
+}
+
+/// Whether a circuit breaker refuses calls.
+fn is_tripped(breakers: &[BreakerView]) -> bool {
+    breakers.iter().any(|breaker| breaker.position != Position::Closed)
 }
 
 /// The streams of sessions, over either transport.

@@ -2,6 +2,7 @@
 
 use mainstay_model::Fate;
 use mainstay_supervisor::breaker::{BreakerFailure, FailureKind, Position, Verdict};
+use mainstay_supervisor::probe::Outcome;
 use mainstay_telemetry as telemetry;
 use mainstay_upstream::Lost;
 
@@ -51,7 +52,7 @@ impl AttemptEnd<'_> {
 }
 
 /// What a lost answer says about the server.
-pub fn verdict_of(lost: &Lost) -> Verdict {
+fn verdict_of(lost: &Lost) -> Verdict {
     let kind = match (lost.status, lost.fate) {
         (Some(status @ 500..=599), _) => FailureKind::Http(status),
         // The caller's mistake, or that of whoever has configured the server; too many requests.
@@ -59,15 +60,29 @@ pub fn verdict_of(lost: &Lost) -> Verdict {
         // Limits of Mainstay's own: the server works.
         (
             _,
-            Fate::Refused | Fate::NoDescriptor | Fate::Oversized | Fate::TooDeep | Fate::OverBudget(_),
+            Fate::Refused
+            | Fate::NoDescriptor
+            | Fate::Oversized
+            | Fate::TooDeep
+            | Fate::OverBudget(_),
         ) => return Verdict::Neither,
         (_, Fate::Unsent | Fate::Unknown | Fate::Unusable) => FailureKind::Lost,
     };
     Verdict::Failure(BreakerFailure::new(kind, lost.reason.as_str()))
 }
 
+/// What the result of a check says about its target.
+pub(super) fn verdict_of_check(outcome: &Outcome) -> Verdict {
+    match outcome {
+        Outcome::Passed => Verdict::Success,
+        Outcome::Unfit(failure) | Outcome::Silent(failure) => {
+            Verdict::Failure(BreakerFailure::new(FailureKind::Check, failure.reason.as_str()))
+        }
+    }
+}
+
 /// The label of a position in metrics and answers.
-pub(super) fn label(position: Position) -> telemetry::Breaker {
+pub fn label(position: Position) -> telemetry::Breaker {
     match position {
         Position::Closed => telemetry::Breaker::Closed,
         Position::HalfOpen => telemetry::Breaker::HalfOpen,

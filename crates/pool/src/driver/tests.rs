@@ -10,7 +10,7 @@ use mainstay_model::{Budget, Name, RefusalCode};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Era, Message, build};
 use mainstay_supervisor::backoff::Backoff;
-use mainstay_telemetry::{Attempt, Metrics};
+use mainstay_telemetry::Metrics;
 use mainstay_testkit::inside::{self, InsideHost, Pipes, Script};
 use mainstay_upstream::host::{Boxed, Restarts};
 use mainstay_upstream::process::ProcessHost;
@@ -216,7 +216,7 @@ async fn the_turn_of_a_call_that_was_given_up_is_kept_and_given_on_after_ten_sec
     // The server never answers it.
     let call = Message::parse(build::request(1, "tools/call", None)).unwrap();
     let exchange = permit.call(&Outgoing::plain(&call), owner).unwrap();
-    pool.give_up_call(permit, exchange, "cancelled", Attempt::Withdrawn);
+    pool.give_up_call(permit, exchange, "cancelled", crate::AttemptEnd::Withdrawn);
     let refused = pool.acquire_for_call(&base, soon()).await.unwrap_err();
     assert_eq!(refused.code, RefusalCode::QueueTimeout, "{refused:?}");
     assert!(refused.message.contains("given up"), "{refused:?}");

@@ -147,7 +147,7 @@ impl World {
         let counts = matches!(verdict, Verdict::Failure(_))
             && call.closed_before == ledger.closings
             && (!is_lost || call.lost_before == ledger.losses);
-        let change = self.breaker.report(self.now, call.admitted, verdict.clone());
+        let change = self.breaker.report(self.now, call.admitted, verdict);
         if counts {
             ledger.counted += 1;
             ledger.losses += u64::from(is_lost);
@@ -205,7 +205,7 @@ impl World {
             Admission::Trial(epoch, no) => Admitted { epoch, trial: Some(no) },
             Admission::Refused { .. } => panic!("stuck: {:?}", self.breaker),
         };
-        self.breaker.report(self.now, admitted, Verdict::Success);
+        self.breaker.report(self.now, admitted, &Verdict::Success);
         assert_eq!(self.breaker.position(), Position::Closed);
         assert_eq!(self.breaker.failures_in_a_row(), 0);
     }

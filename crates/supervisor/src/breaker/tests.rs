@@ -34,12 +34,12 @@ impl Bench {
         self.admit().expect("the call may be sent")
     }
 
-    fn end(&mut self, admitted: Admitted, verdict: Verdict) -> Option<ChangeWhy> {
+    fn end(&mut self, admitted: Admitted, verdict: &Verdict) -> Option<ChangeWhy> {
         self.breaker.report(self.now, admitted, verdict).map(|change| change.why)
     }
 
     /// A call that is sent and ends at once.
-    fn call(&mut self, verdict: Verdict) -> Option<ChangeWhy> {
+    fn call(&mut self, verdict: &Verdict) -> Option<ChangeWhy> {
         let admitted = self.sent();
         self.end(admitted, verdict)
     }
@@ -53,7 +53,7 @@ impl Bench {
     fn open(failures: u32) -> Self {
         let mut bench = Self::new(failures);
         for _ in 0..failures {
-            bench.call(late());
+            bench.call(&late());
         }
         assert_eq!(bench.breaker.position(), Position::Open);
         bench
@@ -88,7 +88,7 @@ fn it_opens_on_the_nth_failure_in_a_row_and_not_later() {
         let mut bench = Bench::new(failures);
         let mut opened = Vec::new();
         for kind in kinds {
-            opened.push(bench.call(failure(kind)).is_some());
+            opened.push(bench.call(&failure(kind)).is_some());
         }
         assert_eq!(opened.iter().filter(|opened| **opened).count(), 1);
         assert_eq!(opened.last(), Some(&true), "on the last of {failures}");
@@ -99,16 +99,16 @@ fn it_opens_on_the_nth_failure_in_a_row_and_not_later() {
 #[test]
 fn a_success_between_failures_counts_them_anew_and_what_is_neither_changes_nothing() {
     let mut bench = Bench::new(3);
-    bench.call(late());
-    bench.call(late());
-    bench.call(Verdict::Neither);
+    bench.call(&late());
+    bench.call(&late());
+    bench.call(&Verdict::Neither);
     assert_eq!(bench.breaker.failures_in_a_row(), 2);
-    bench.call(Verdict::Success);
+    bench.call(&Verdict::Success);
     assert_eq!(bench.breaker.failures_in_a_row(), 0);
-    bench.call(late());
-    bench.call(late());
+    bench.call(&late());
+    bench.call(&late());
     assert_eq!(bench.breaker.position(), Position::Closed);
-    assert_eq!(bench.call(late()), Some(ChangeWhy::Failures));
+    assert_eq!(bench.call(&late()), Some(ChangeWhy::Failures));
     assert_eq!(bench.breaker.failures_counted(), 5);
 }
 
@@ -117,16 +117,16 @@ fn losses_that_happened_together_are_one_failure() {
     let mut bench = Bench::new(3);
     let in_flight: Vec<_> = (0..100).map(|_| bench.sent()).collect();
     for call in in_flight {
-        bench.end(call, lost());
+        bench.end(call, &lost());
     }
     assert_eq!((bench.breaker.failures_in_a_row(), bench.breaker.failures_counted()), (1, 1));
     // Those that are sent afterwards, and lost again, are another.
     let in_flight: Vec<_> = (0..100).map(|_| bench.sent()).collect();
     for call in in_flight {
-        bench.end(call, lost());
+        bench.end(call, &lost());
     }
     assert_eq!(bench.breaker.failures_in_a_row(), 2);
-    assert_eq!(bench.call(lost()), Some(ChangeWhy::Failures));
+    assert_eq!(bench.call(&lost()), Some(ChangeWhy::Failures));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn missed_deadlines_and_http_errors_count_each() {
     for kind in [FailureKind::Deadline, FailureKind::Http(503)] {
         let mut bench = Bench::new(5);
         let in_flight: Vec<_> = (0..5).map(|_| bench.sent()).collect();
-        let mut ends = in_flight.into_iter().map(|call| bench.end(call, failure(kind)));
+        let mut ends = in_flight.into_iter().map(|call| bench.end(call, &failure(kind)));
         assert!(ends.by_ref().take(4).all(|change| change.is_none()));
         assert_eq!(ends.next(), Some(Some(ChangeWhy::Failures)));
     }
@@ -146,10 +146,10 @@ fn half_open_has_one_trial_and_its_result_decides() {
     let trial = bench.sent();
     assert!(trial.trial.is_some());
     assert_eq!((0..49).filter(|_| bench.admit().is_some()).count(), 0);
-    assert_eq!(bench.end(trial, late()), Some(ChangeWhy::TrialFailed));
+    assert_eq!(bench.end(trial, &late()), Some(ChangeWhy::TrialFailed));
     assert_eq!(bench.wait(RECOVERY - Duration::from_millis(1)), Position::Open);
     assert_eq!(bench.wait(Duration::from_millis(1)), Position::HalfOpen);
-    assert_eq!(bench.call(Verdict::Success), Some(ChangeWhy::TrialSucceeded));
+    assert_eq!(bench.call(&Verdict::Success), Some(ChangeWhy::TrialSucceeded));
     assert!(bench.sent().trial.is_none());
     assert_eq!(bench.breaker.failures_in_a_row(), 0);
 }
@@ -158,18 +158,18 @@ fn half_open_has_one_trial_and_its_result_decides() {
 fn a_trial_without_a_result_frees_its_place() {
     let mut bench = Bench::half_open(1);
     let taken_back = bench.sent();
-    assert_eq!(bench.end(taken_back, Verdict::Neither), None);
+    assert_eq!(bench.end(taken_back, &Verdict::Neither), None);
     let silent = bench.sent();
     assert!(silent.trial > taken_back.trial);
     assert!(bench.admit().is_none());
     // What was taken back can't free the place of another.
-    assert_eq!(bench.end(taken_back, Verdict::Neither), None);
+    assert_eq!(bench.end(taken_back, &Verdict::Neither), None);
     assert!(bench.admit().is_none());
     assert_eq!(bench.wait(TRIAL_MAX), Position::HalfOpen);
     let next = bench.sent();
     // The result of a trial that was given up still decides.
-    assert_eq!(bench.end(silent, Verdict::Success), Some(ChangeWhy::TrialSucceeded));
-    assert_eq!(bench.end(next, late()), None, "it was sent before the breaker closed");
+    assert_eq!(bench.end(silent, &Verdict::Success), Some(ChangeWhy::TrialSucceeded));
+    assert_eq!(bench.end(next, &late()), None, "it was sent before the breaker closed");
     assert_eq!(bench.breaker.position(), Position::Closed);
 }
 
@@ -177,13 +177,13 @@ fn a_trial_without_a_result_frees_its_place() {
 fn calls_from_before_it_opened_decide_nothing() {
     let mut bench = Bench::new(1);
     let before: Vec<_> = (0..4).map(|_| bench.sent()).collect();
-    bench.call(late());
-    assert_eq!(bench.end(before[0], Verdict::Success), None);
-    assert_eq!(bench.end(before[1], late()), None);
+    bench.call(&late());
+    assert_eq!(bench.end(before[0], &Verdict::Success), None);
+    assert_eq!(bench.end(before[1], &late()), None);
     assert_eq!(bench.breaker.position(), Position::Open);
     bench.wait(RECOVERY);
-    assert_eq!(bench.end(before[2], Verdict::Success), None);
-    assert_eq!(bench.end(before[3], late()), None);
+    assert_eq!(bench.end(before[2], &Verdict::Success), None);
+    assert_eq!(bench.end(before[3], &late()), None);
     assert_eq!(bench.breaker.position(), Position::HalfOpen);
     assert!(bench.sent().trial.is_some());
 }
@@ -193,9 +193,9 @@ fn a_trial_of_an_earlier_period_decides_nothing() {
     let mut bench = Bench::half_open(1);
     let first = bench.sent();
     bench.wait(TRIAL_MAX);
-    bench.call(late());
+    bench.call(&late());
     bench.wait(RECOVERY);
-    assert_eq!(bench.end(first, Verdict::Success), None);
+    assert_eq!(bench.end(first, &Verdict::Success), None);
     assert_eq!(bench.breaker.position(), Position::HalfOpen);
 }
 
@@ -207,10 +207,10 @@ fn a_reset_closes_it_and_forgets_what_was_in_flight() {
     }
     let mut bench = Bench::new(2);
     let in_flight: Vec<_> = (0..10).map(|_| bench.sent()).collect();
-    bench.call(late());
+    bench.call(&late());
     assert_eq!(bench.breaker.reset(bench.now, ChangeWhy::Restarted), None);
     for call in in_flight {
-        assert_eq!(bench.end(call, late()), None);
+        assert_eq!(bench.end(call, &late()), None);
     }
     assert_eq!(bench.breaker.failures_in_a_row(), 0);
 }
@@ -226,7 +226,7 @@ fn new_settings_hold_at_once() {
     let change = bench.breaker.set_spec(bench.now, off).unwrap();
     assert_eq!((change.to, change.why), (Position::Closed, ChangeWhy::SwitchedOff));
     for _ in 0..10 {
-        assert_eq!(bench.call(late()), None);
+        assert_eq!(bench.call(&late()), None);
     }
     assert_eq!(bench.breaker.failures_counted(), 12, "they are counted all the same");
 }

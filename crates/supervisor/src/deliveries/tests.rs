@@ -5,11 +5,15 @@ use mainstay_model::{ChangeKind, Condition, Name};
 use proptest::prelude::*;
 
 use super::{AGAIN_AFTER, AT_ONCE_MAX, Dated, Deliveries, Ended, LATER_MAX, SERVERS_MAX, Taken};
-use crate::notices::Telling;
+use crate::notices::{Subject, Telling};
 use Condition::{CrashLoop, NotReady, Ready};
 
 fn name(text: &str) -> Name {
     Name::try_new(text).unwrap()
+}
+
+fn subject(server: &str) -> Subject {
+    Subject { name: name(server), is_breaker: false }
 }
 
 fn dated(server: &str, from: Condition, to: Condition, reason: &str) -> Dated {
@@ -39,7 +43,7 @@ fn a_telling_waits_for_the_end_of_the_one_before_about_the_same_server() {
     assert_eq!(deliveries.begin(now), None, "the first one is under way");
     assert_eq!(deliveries.take(dated("b", Ready, CrashLoop, "3")), Taken::Waits);
     assert_eq!(said(deliveries.begin(now)), Some((Ready, CrashLoop, 0)), "of another server");
-    let ended = deliveries.ended(now, &name("a"), true);
+    let ended = deliveries.ended(now, &subject("a"), true);
     assert!(matches!(ended, Ended::Delivered(telling) if telling.to == NotReady));
     assert_eq!(said(deliveries.begin(now)), Some((NotReady, Ready, 0)));
 }
@@ -51,17 +55,17 @@ fn a_failed_attempt_is_left_out_for_what_came_meanwhile() {
     deliveries.begin(now);
     deliveries.take(dated("a", NotReady, CrashLoop, "2"));
     assert_eq!(deliveries.take(dated("a", CrashLoop, Ready, "3")), Taken::Merged);
-    assert_eq!(deliveries.ended(now, &name("a"), false), Ended::Merged);
+    assert_eq!(deliveries.ended(now, &subject("a"), false), Ended::Merged);
     assert_eq!(said(deliveries.begin(now)), Some((Ready, Ready, 2)));
     // All of its attempts are left.
     for pause in AGAIN_AFTER {
-        assert_eq!(deliveries.ended(now, &name("a"), false), Ended::Again);
+        assert_eq!(deliveries.ended(now, &subject("a"), false), Ended::Again);
         assert_eq!((deliveries.begin(now), deliveries.next_deadline()), (None, Some(now + pause)));
         assert_eq!(said(deliveries.begin(now + pause)), Some((Ready, Ready, 2)));
     }
-    let ended = deliveries.ended(now, &name("a"), false);
+    let ended = deliveries.ended(now, &subject("a"), false);
     assert!(matches!(ended, Ended::Failed(telling) if telling.reason.as_deref() == Some("3")));
-    assert_eq!(deliveries.ended(now, &name("a"), false), Ended::Unknown);
+    assert_eq!(deliveries.ended(now, &subject("a"), false), Ended::Unknown);
 }
 
 /// A receiver that restarts for six seconds hears of it, and one that is gone for an hour costs nothing more.
@@ -71,7 +75,7 @@ fn a_receiver_that_was_away_is_told_later() {
     deliveries.take(dated("a", Ready, CrashLoop, "1"));
     let mut ends = Vec::new();
     while deliveries.begin(now).is_some() {
-        ends.push(deliveries.ended(now, &name("a"), false));
+        ends.push(deliveries.ended(now, &subject("a"), false));
         now = deliveries.next_deadline().unwrap_or(now);
     }
     assert_eq!(ends.len(), 1 + AGAIN_AFTER.len() + LATER_MAX);
@@ -89,7 +93,7 @@ fn what_waits_to_be_tried_again_is_left_out_for_a_newer_one_at_once() {
     let (mut deliveries, now) = (Deliveries::default(), Instant::now());
     deliveries.take(dated("a", Ready, NotReady, "1"));
     deliveries.begin(now);
-    deliveries.ended(now, &name("a"), false);
+    deliveries.ended(now, &subject("a"), false);
     assert_eq!(deliveries.begin(now), None);
     assert_eq!(deliveries.take(dated("a", NotReady, Ready, "2")), Taken::Merged);
     assert_eq!(said(deliveries.begin(now)), Some((Ready, Ready, 1)));
@@ -107,7 +111,7 @@ fn attempts_and_servers_are_bounded() {
     let begun = std::iter::from_fn(|| deliveries.begin(now));
     let begun: Vec<_> = begun.map(|dated| dated.telling.server.to_string()).collect();
     assert_eq!(begun, ["s0", "s1", "s2", "s3"]);
-    deliveries.ended(now, &name("s1"), true);
+    deliveries.ended(now, &subject("s1"), true);
     assert_eq!(deliveries.begin(now).unwrap().telling.server, name("s4"));
 }
 
@@ -159,7 +163,7 @@ proptest! {
                 }
                 Move::End(at, is_delivered) => {
                     let was_under_way = under_way.remove(&at).is_some();
-                    match deliveries.ended(now, &name(&format!("s{at}")), is_delivered) {
+                    match deliveries.ended(now, &subject(&format!("s{at}")), is_delivered) {
                         Ended::Delivered(telling) | Ended::GivenUp(telling) => {
                             settled[at] += telling.left_out + 1;
                         }

@@ -118,6 +118,25 @@ fn rules_and_servers_do_not_wait_for_each_other() {
     assert!(told(&mut notices, "files").is_empty());
 }
 
+#[test]
+fn the_breaker_of_a_server_is_told_apart_from_its_state() {
+    use Condition::{BreakerClosed, BreakerHalfOpen, BreakerOpen};
+    let mut notices = Notices::new(vec![rule(&[ChangeKind::Breaker, ChangeKind::NotReady], None)]);
+    let now = Instant::now();
+    let told = |notices: &mut Notices, from, to| {
+        let seen = Seen { server: name("files"), from, to, reason: None };
+        let told = notices.see(now, &seen);
+        told.into_iter().map(|telling| (telling.from, telling.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut notices, BreakerClosed, BreakerOpen), [(BreakerClosed, BreakerOpen)]);
+    assert_eq!(told(&mut notices, Ready, NotReady), [(Ready, NotReady)]);
+    assert_eq!(told(&mut notices, BreakerOpen, BreakerHalfOpen), []);
+    assert_eq!(told(&mut notices, BreakerHalfOpen, BreakerClosed), [], "within the minute");
+    let later = notices.due(now + PAUSE);
+    assert_eq!(later.len(), 1);
+    assert_eq!((later[0].from, later[0].to), (BreakerHalfOpen, BreakerClosed));
+}
+
 proptest! {
     /// Whatever happens: no rule is told twice within a minute, each change is told or counted, and the last
     /// one is told.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use mainstay_model::settings::{NotifySpec, NotifyTarget, ProcessSpec, RemoteSpec};
-use mainstay_model::{InstanceId, Name, Redacted};
+use mainstay_model::{Condition, InstanceId, Name, Redacted};
 use mainstay_supervisor::notices::Telling;
 use mainstay_upstream::process::{ProcessHost, RunningProcess, StopGraces};
 use mainstay_upstream::remote::{Target, post_json};
@@ -69,7 +69,17 @@ impl Notice {
         let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
         let (event, state) = (telling.event.as_str(), telling.to.as_str());
         let at = Timestamp::try_from(at).unwrap_or_default();
-        let mut text = format!("{} is {state}", telling.server);
+        // "files is crash-loop", "the circuit breaker of files is open"
+        let mut text = match telling.to {
+            Condition::BreakerClosed => {
+                format!("the circuit breaker of {} is closed", telling.server)
+            }
+            Condition::BreakerHalfOpen => {
+                format!("the circuit breaker of {} is half-open", telling.server)
+            }
+            Condition::BreakerOpen => format!("the circuit breaker of {} is open", telling.server),
+            _ => format!("{} is {state}", telling.server),
+        };
         if !reason.is_empty() {
             text.push_str(&format!(": {reason}"));
         }
