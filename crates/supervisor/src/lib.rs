@@ -15,4 +15,5 @@ pub mod lifecycle;
 pub mod list_refresh;
 pub mod notices;
 pub mod probe;
+pub mod retry_budget;
 pub mod roster;
