@@ -7,30 +7,32 @@
 pub(crate) mod delivery;
 
 mod attempt;
+mod deadline_timer;
+mod losses;
 mod record;
 mod refusal;
+mod validate;
 
 #[cfg(test)]
 mod tests;
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
 use bytes::Bytes;
-use mainstay_model::{BudgetExceeded, MemoryKind, Name, Refusal, RefusalCode};
+use mainstay_model::settings::{CallLimits, ToolTerms};
+use mainstay_model::{BudgetExceeded, MemoryKind, Name, Refusal};
 use mainstay_pool::AttemptEnd;
 use mainstay_protocol::{Edit, Id, Message, Notification, Scope, build, codes, edit};
-use mainstay_session::{
-    CallDecision, CallEnd, CallEvent, CallState, CallTerms, CallTime, LogLevel,
-};
+use mainstay_session::{CallDecision, CallEvent, CallState, CallTerms, CallTime, LogLevel};
 use mainstay_telemetry as telemetry;
 use mainstay_telemetry::{CorrelationId, Dropped, ServerMetrics, events};
-use mainstay_upstream::{Incoming, Lost};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use mainstay_upstream::Incoming;
+use tokio::time::{Instant, timeout_at};
 
 use self::attempt::{Attempt, NotSent, SendContext};
+use self::deadline_timer::DeadlineTimer;
 use self::record::CallRecord;
 use crate::endpoint::route::{ProgressToken, Route};
 use crate::session::Session;
@@ -47,6 +49,10 @@ pub(crate) struct Call {
     id: Id,
     control: Arc<CallControl>,
     state: CallState,
+    /// What is set for the tool or the server. `None`: nothing, and the gateway's settings hold.
+    terms: Option<Arc<ToolTerms>>,
+    /// Whether the arguments are still to be checked.
+    is_unchecked: bool,
     attempt: Attempt,
     record: CallRecord,
     timer: DeadlineTimer,
@@ -71,14 +77,6 @@ pub(crate) enum Progress {
     Cancelled,
 }
 
-/// Wakes a call at its deadline.
-#[derive(Default)]
-struct DeadlineTimer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// End of the caller's own wait, which has a timer already. The deadline needs none before.
-    awaited_until: Option<Instant>,
-}
-
 enum Wake {
     Incoming(Incoming),
     Cancelled,
@@ -96,10 +94,19 @@ impl Call {
     ) -> Self {
         let record = CallRecord::open(message.method(), request_id);
         let limits = &sessions.serving.settings.limits;
-        let time = CallTime::new(record.begun.into_std(), limits.call, limits.call_max);
+        let set = route.pool.tool_terms(route.tool.as_deref());
+        let (call, call_max) = match &set {
+            None => (limits.call, limits.call_max),
+            Some(set) => {
+                let limits = set.call_limits(limits);
+                (limits.call, limits.call_max)
+            }
+        };
+        let time = CallTime::new(record.begun.into_std(), call, call_max);
+        let may_retry = set.as_ref().and_then(|set| set.retry).unwrap_or(route.may_retry);
         let is_stateful = session.revision.rules().stateful_methods;
         let terms = CallTerms {
-            may_retry: route.may_retry,
+            may_retry,
             can_ask: is_stateful,
             has_mirrors: route.tool.is_some() && !is_stateful,
         };
@@ -110,6 +117,8 @@ impl Call {
             session,
             id,
             state: CallState::new(terms, time),
+            is_unchecked: set.as_ref().is_some_and(|set| set.validates()),
+            terms: set,
             attempt: Attempt::new(message, route, token),
             record,
             timer: DeadlineTimer::default(),
@@ -211,8 +220,14 @@ impl Call {
         }
     }
 
-    /// Begins an attempt. None: it is under way, or has failed and may be repeated.
+    /// Begins an attempt. None: it is under way, or has failed and may be repeated. What is checked before a call
+    /// reaches a server, in this order: its arguments, then the rest in [`Attempt::send`].
     async fn send(&mut self) -> Option<Progress> {
+        if self.is_unchecked
+            && let Some(answer) = self.check_arguments()
+        {
+            return Some(answer);
+        }
         let context = SendContext {
             session: &self.session,
             control: &self.control,
@@ -256,6 +271,15 @@ impl Call {
         .await
     }
 
+    /// The deadlines of the call, and the keys that set them.
+    fn call_limits<T>(&self, read: impl FnOnce(CallLimits<'_>) -> T) -> T {
+        let gateway = &self.sessions.serving.settings.limits;
+        match &self.terms {
+            Some(terms) => read(terms.call_limits(gateway)),
+            None => read(ToolTerms::default().call_limits(gateway)),
+        }
+    }
+
     fn metrics(&self) -> &ServerMetrics {
         &self.attempt.route.pool.server_metrics
     }
@@ -289,10 +313,8 @@ impl Call {
         let error_code = answer.error_code();
         let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
         self.attempt.end(AttemptEnd::Answered);
-        if let CallDecision::Retry { pause, new_headers } =
-            self.on(CallEvent::Answer { header_mismatch })
-        {
-            self.attempt.prepare_next(pause, new_headers);
+        if self.on(CallEvent::Answer { header_mismatch }) == CallDecision::RenewHeaders {
+            self.attempt.renew_headers();
             return None;
         }
         self.error_code = error_code;
@@ -380,45 +402,6 @@ impl Call {
         }
     }
 
-    fn on_lost(&mut self, lost: &Lost) -> Option<Progress> {
-        let was_suspended = self.state.is_suspended();
-        match self.on(CallEvent::Lost(lost.fate)) {
-            CallDecision::Retry { pause, new_headers } => {
-                if was_suspended {
-                    self.session.refuse_questions_of(&self.control);
-                }
-                self.record.was_lost = true;
-                self.attempt.prepare_next(pause, new_headers);
-                None
-            }
-            _ => {
-                let limits = &self.sessions.serving.settings.limits;
-                let refusal = refusal::lost_call(lost, self.server(), limits);
-                let outcome = match refusal.code {
-                    RefusalCode::OutcomeUnknown => telemetry::Outcome::Lost,
-                    _ => telemetry::Outcome::Refused,
-                };
-                Some(self.refuse(refusal, outcome))
-            }
-        }
-    }
-
-    fn on_deadline(&mut self) -> Option<Progress> {
-        let end = match self.state.is_suspended() {
-            true => AttemptEnd::Unanswered,
-            false => AttemptEnd::TimedOut,
-        };
-        let CallDecision::Finish(CallEnd::TimedOut) = self.on(CallEvent::Deadline) else {
-            return None;
-        };
-        self.attempt.withdraw("the deadline of the call has passed", end);
-        let limits = &self.sessions.serving.settings.limits;
-        let took = self.record.begun.elapsed();
-        let waited = self.attempt.waited;
-        let refusal = refusal::deadline_exceeded(took, waited, self.server(), limits);
-        Some(self.refuse(refusal, telemetry::Outcome::Timeout))
-    }
-
     fn on_client_event(&mut self, event: CallEvent) {
         if self.on(event) == CallDecision::RefuseOpenQuestions {
             self.session.refuse_questions_of(&self.control);
@@ -432,9 +415,9 @@ impl Call {
     }
 
     fn cancel(&mut self) -> Progress {
+        let is_sent = self.state.may_be_done();
         self.on(CallEvent::Cancelled);
         if self.control.is_stopped() {
-            let is_sent = self.attempt.is_under_way();
             self.attempt.withdraw("the daemon is stopping", AttemptEnd::Withdrawn);
             let (refusal, outcome) = match is_sent {
                 true => (refusal::cut_off(self.server()), telemetry::Outcome::Lost),
@@ -470,29 +453,5 @@ impl Drop for Call {
         // The call counts as ended only now: a drain ends streams as soon as no calls are left, and answers
         // that are not in their streams yet would be lost.
         self.sessions.serving.end_call();
-    }
-}
-
-// === impl DeadlineTimer ===
-
-impl DeadlineTimer {
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        // Nearly every call is answered before this point, so a timer would be started in vain.
-        if self.awaited_until.is_some_and(|until| until < deadline) {
-            return Poll::Pending;
-        }
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        // The last open question was answered.
-        if deadline < sleep.deadline() {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            // Progress has moved the deadline meanwhile.
-            sleep.as_mut().reset(deadline);
-        }
     }
 }

@@ -188,9 +188,11 @@ impl Gateway {
         self.sessions.upkeep.state()
     }
 
-    /// Returns the longest time that a call may take, with all its progress.
+    /// Returns the longest time that a call to any tool may take, with all its progress.
     pub fn call_max(&self) -> Duration {
-        self.serving.settings.limits.call_max
+        let limits = &self.serving.settings.limits;
+        let of_servers = self.pools().into_iter().map(|pool| pool.spec().call_max(limits));
+        of_servers.max().unwrap_or(limits.call_max)
     }
 
     pub fn calls_in_flight(&self) -> usize {

@@ -10,6 +10,7 @@ use mainstay_model::settings::{Idle, ServerSpec, ToolTerms};
 use mainstay_model::{Budget, Name, Need, NodeKind};
 use mainstay_supervisor::condition::ServerWatch;
 use mainstay_supervisor::hang::Habit;
+use mainstay_supervisor::retry_budget::RetryBudget;
 use mainstay_telemetry::{Metrics, ServerMetrics, ServerOutput};
 use mainstay_upstream::handshake::RevisionMemory;
 use mainstay_upstream::host::{self, Host};
@@ -113,6 +114,8 @@ pub struct Pool {
     pub(crate) is_late: AtomicBool,
     /// The number of calls that have ended. Each may have changed a list.
     pub(crate) calls_ended: AtomicU64,
+    /// How many calls may be sent again after their answer was lost.
+    pub(crate) retries: Mutex<RetryBudget>,
 }
 
 // === impl Pool ===
@@ -174,6 +177,7 @@ impl Pool {
             calls_waiting: AtomicUsize::new(0),
             is_late: AtomicBool::new(false),
             calls_ended: AtomicU64::new(0),
+            retries: Mutex::new(RetryBudget::new(Instant::now(), 0, parts.seed)),
             name: spec.name.clone(),
             terms: TermsInForce::new(&spec),
             spec: ArcSwap::new(spec),

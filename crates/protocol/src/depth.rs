@@ -11,19 +11,28 @@ pub fn within_depth(json: &[u8], max: usize) -> bool {
     // Most messages have fewer brackets than any sensible limit, and counting them is much faster than
     // excluding those inside strings.
     let few = memchr::memchr2_iter(b'[', b'{', json).nth(max).is_none();
-    few || deepest_within(json, max)
+    few || deepest(json, max) <= max
 }
 
-fn deepest_within(json: &[u8], max: usize) -> bool {
-    let mut depth = 0_usize;
+/// How many levels deep arrays and objects nest: 0 for a string, 1 for an array of strings.
+///
+/// The result for text that is not JSON is unspecified.
+pub fn depth(json: &[u8]) -> usize {
+    deepest(json, usize::MAX)
+}
+
+/// The deepest level, or the first one that is deeper than `enough`.
+fn deepest(json: &[u8], enough: usize) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
     let mut at = 0;
     while let Some(&byte) = json.get(at) {
         at += 1;
         match byte {
             b'[' | b'{' => {
                 depth += 1;
-                if depth > max {
-                    return false;
+                deepest = deepest.max(depth);
+                if deepest > enough {
+                    return deepest;
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
@@ -31,7 +40,7 @@ fn deepest_within(json: &[u8], max: usize) -> bool {
             _ => {}
         }
     }
-    true
+    deepest
 }
 
 /// The length of the rest of a string, including its closing quote.
@@ -56,6 +65,7 @@ mod tests {
 
     fn check(json: &str, depth: usize) {
         assert!(within_depth(json.as_bytes(), depth), "{json} is not deeper than {depth}");
+        assert_eq!(super::depth(json.as_bytes()), depth, "{json}");
         if depth > 0 {
             assert!(!within_depth(json.as_bytes(), depth - 1), "{json} is {depth} deep");
         }

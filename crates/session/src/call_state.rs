@@ -9,7 +9,7 @@
 //!    ▲                 │   ▲                             │
 //!    └─ Lost, again ───┘   └── QuestionsClosed, none ────┘
 //!
-//! any state ── Answer, Lost, Refused, Cancelled, Deadline ──▶ Over
+//! any state ── Answer, Lost, NotRepeated, Refused, Cancelled, Deadline ──▶ Over
 //! ```
 //!
 //! A suspended call depends on nobody's HTTP request: it lasts until the question is answered, until its
@@ -29,7 +29,7 @@ mod tests;
 /// What is known of a call before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallTerms {
-    /// The call may be sent again after its answer was lost: it only reads, or is idempotent.
+    /// The call may be sent again after its answer was lost: it only reads or is idempotent, or a rule allows it.
     pub may_retry: bool,
     /// The client can be asked while the call runs.
     pub can_ask: bool,
@@ -44,10 +44,12 @@ pub struct CallState {
     time: CallTime,
     state: State,
     audience: Audience,
-    /// How often the request was sent.
-    sent: u32,
-    /// The request was sent again after its answer was lost.
-    is_repeated: bool,
+    /// How often the request was sent again after its answer was lost, or is to be.
+    retries: u32,
+    /// What became of the last attempt that was lost.
+    lost: Option<Fate>,
+    /// The server may have carried the request out, whatever becomes of it now.
+    may_be_done: bool,
     /// The server refused the headers once: they have been made anew.
     has_new_headers: bool,
 }
@@ -65,8 +67,10 @@ pub enum CallEvent {
     QuestionsClosed { open: usize },
     /// The server answers. `header_mismatch`: with the error that says that its headers are wrong.
     Answer { header_mismatch: bool },
-    /// The answer of this attempt will never come.
-    Lost(Fate),
+    /// The answer of this attempt will never come. `retry_after`: how long the server wants to be left alone.
+    Lost { fate: Fate, retry_after: Option<Duration> },
+    /// The retry that was decided on has no place in the retry budget before the deadline.
+    NotRepeated,
     /// No instance takes the call.
     Refused,
     /// Nobody has read the stream of the call for longer than a client needs to come back.
@@ -94,9 +98,11 @@ pub enum CallDecision {
     RefuseQuestion,
     /// Answer all open questions in the client's place.
     RefuseOpenQuestions,
-    /// Send the request again, not before `pause` has passed. `new_headers`: fetch the server's list first
-    /// and make the headers from it.
-    Retry { pause: Duration, new_headers: bool },
+    /// Send the request again when the retry budget has a place for it, after a random part of `pause_max`, and
+    /// not before `at_least` has passed.
+    Retry { pause_max: Duration, at_least: Duration },
+    /// Fetch the server's list, make the headers from it, and send the request again.
+    RenewHeaders,
     /// The call is over. This comes exactly once.
     Finish(CallEnd),
 }
@@ -133,11 +139,15 @@ enum Audience {
     Gone,
 }
 
-/// A server that is ending can still accept connections for a moment, and would lose the call again.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// How often a request is sent again at most, whatever the reasons. More seldom helps, and each is load.
+pub const RETRIES_MAX: u32 = 3;
 
-/// How often a request is sent that never reached its server.
-const ATTEMPTS_MAX: u32 = 3;
+/// The pause before the first retry is a random part of this; it doubles with each further one. A server that is
+/// ending can still accept connections for a moment, and would lose the call again.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 // === impl CallState ===
 
@@ -149,8 +159,9 @@ impl CallState {
             time,
             state: State::Resting,
             audience: Audience::Present,
-            sent: 0,
-            is_repeated: false,
+            retries: 0,
+            lost: None,
+            may_be_done: false,
             has_new_headers: false,
         }
     }
@@ -158,6 +169,22 @@ impl CallState {
     /// When the call is over, as far as is known now.
     pub fn deadline(&self) -> Instant {
         self.time.deadline()
+    }
+
+    /// Whether progress has extended the deadline to the most there is.
+    pub fn is_at_most(&self) -> bool {
+        self.time.is_at_most()
+    }
+
+    /// How often the request was sent again, or is to be.
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// Whether the server may have carried the request out: an attempt is under way, or one was lost after it
+    /// was sent.
+    pub fn may_be_done(&self) -> bool {
+        self.may_be_done || matches!(self.state, State::UnderWay | State::Suspended)
     }
 
     /// Whether the server waits for the client's answer.
@@ -195,7 +222,6 @@ impl CallState {
 
             // ## Resting => UnderWay
             (State::Resting, CallEvent::Sent) => {
-                self.sent += 1;
                 self.state = State::UnderWay;
                 CallDecision::Wait
             }
@@ -238,9 +264,14 @@ impl CallState {
                 }
                 self.has_new_headers = true;
                 self.rest(now);
-                CallDecision::Retry { pause: Duration::ZERO, new_headers: true }
+                CallDecision::RenewHeaders
             }
-            (_, CallEvent::Lost(fate)) => self.lost(now, fate),
+            (_, CallEvent::Lost { fate, retry_after }) => self.lost(now, fate, retry_after),
+            (State::Resting, CallEvent::NotRepeated) => {
+                self.retries = self.retries.saturating_sub(1);
+                self.finish(CallEnd::Lost(self.lost.unwrap_or(Fate::Unknown)))
+            }
+            (_, CallEvent::NotRepeated) => CallDecision::Wait,
 
             // An attempt that is under way already, or a question of none.
             (_, CallEvent::Sent) => CallDecision::Wait,
@@ -248,17 +279,28 @@ impl CallState {
         }
     }
 
-    fn lost(&mut self, now: Instant, fate: Fate) -> CallDecision {
-        let pause = match fate {
-            Fate::Unsent if self.sent < ATTEMPTS_MAX => Duration::ZERO,
-            Fate::Unknown if self.terms.may_retry && !self.is_repeated => {
-                self.is_repeated = true;
-                RETRY_DELAY
-            }
-            _ => return self.finish(CallEnd::Lost(fate)),
+    fn lost(&mut self, now: Instant, fate: Fate, retry_after: Option<Duration>) -> CallDecision {
+        self.lost = Some(fate);
+        self.may_be_done |= fate == Fate::Unknown;
+        let is_safe = match fate {
+            Fate::Unsent => true,
+            Fate::Unknown => self.terms.may_retry,
+            // Too many requests, or no service now: the server said when to come again.
+            Fate::Refused => self.terms.may_retry && retry_after.is_some(),
+            _ => false,
         };
+        let at_least = retry_after.unwrap_or_default();
         self.rest(now);
-        CallDecision::Retry { pause, new_headers: false }
+        if !is_safe || self.retries == RETRIES_MAX || now + at_least >= self.deadline() {
+            return self.finish(CallEnd::Lost(fate));
+        }
+        let pause_max = match (fate, self.retries) {
+            // Nothing has reached the server: the connection was closed before.
+            (Fate::Unsent, 0) => Duration::ZERO,
+            (_, retries) => (PAUSE_MIN * (1 << retries)).min(PAUSE_MAX),
+        };
+        self.retries += 1;
+        CallDecision::Retry { pause_max, at_least }
     }
 
     /// Whoever does not listen any more is not waited for.

@@ -51,6 +51,11 @@ impl CallTime {
         self.paused_at = None;
     }
 
+    /// Whether progress has extended the deadline to the most there is.
+    pub fn is_at_most(&self) -> bool {
+        self.granted == self.most && self.most > self.ordinary
+    }
+
     /// Whether a question is open.
     pub fn is_paused(&self) -> bool {
         self.paused_at.is_some()

@@ -9,6 +9,7 @@ pub mod names;
 pub mod questions;
 pub mod template;
 pub mod token;
+pub mod validation;
 
 pub use call_state::{CallDecision, CallEnd, CallEvent, CallState, CallTerms};
 pub use call_time::CallTime;

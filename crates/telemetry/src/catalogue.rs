@@ -201,6 +201,14 @@ pub const ATTEMPTS: Entry = Entry {
     help: "Attempts to get a response from a server, including repeated ones",
 };
 
+pub const RETRIES: Entry = Entry {
+    name: "mainstay_retries_total",
+    kind: Kind::Counter,
+    labels: &["server", "outcome"],
+    unit: Unit::None,
+    help: "Calls that were to be sent again after their answer was lost",
+};
+
 pub const INSTANCE_STARTS: Entry = Entry {
     name: "mainstay_instance_starts_total",
     kind: Kind::Counter,
@@ -387,7 +395,7 @@ pub const BUILD: Entry = Entry {
 };
 
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 43] = [
+pub const ALL: [&Entry; 44] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -408,6 +416,7 @@ pub const ALL: [&Entry; 43] = [
     &TOOL_DURATION,
     &INSTANCE_STATE,
     &ATTEMPTS,
+    &RETRIES,
     &INSTANCE_STARTS,
     &STRAY_LINES,
     &LATE_ANSWERS,

@@ -86,6 +86,18 @@ label! {
 }
 
 label! {
+    /// What became of the wish to send a call again.
+    pub enum Retry {
+        /// The call was sent again.
+        Sent = "sent",
+        /// The retry budget had no place for it before its deadline.
+        OverBudget = "over_budget",
+        /// The client took the call back, or the daemon stopped, before its place came.
+        Withdrawn = "withdrawn",
+    }
+}
+
+label! {
     /// The kind of an error. The first thirteen are the refusal codes in their order.
     pub enum ErrorCode {
         TooManyRequests = "TOO_MANY_REQUESTS",

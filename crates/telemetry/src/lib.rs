@@ -19,7 +19,7 @@ pub use changes::{Change, ChangeFollower, Changes};
 pub use correlation::CorrelationId;
 pub use labels::{
     Attempt, Breaker, Dropped, ErrorCode, Method, Notified, Outcome, QuestionRefused, Refused,
-    Resumption, StreamEnd, StreamKind,
+    Resumption, Retry, StreamEnd, StreamKind,
 };
 pub use logs::{LogControl, LogError, LogGuard, LogOptions};
 pub use metrics::{Metrics, Sample, ServerMetrics};

@@ -26,7 +26,8 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// Milliseconds since the daemon started.
     pub uptime_ms: u64,
-    /// The longest time that a call may take, in milliseconds: `gateway.call_timeout_max`.
+    /// The longest time that a call may take, in milliseconds: the greatest `call_timeout_max` of the gateway, a
+    /// server or a tool.
     #[serde(default)]
     #[schema(required)]
     pub call_timeout_max_ms: u64,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_model::Refusal;
-use mainstay_pool::{AttemptEnd, Permit, Pool};
+use mainstay_pool::{AttemptEnd, Permit, Pool, RetryPlace};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Message};
 use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
@@ -22,8 +22,8 @@ pub(super) struct Attempt {
     message: Message,
     pub(super) route: Route,
     pub(super) token: Option<ProgressToken>,
-    /// Earliest time of the next attempt.
-    not_before: Option<Instant>,
+    /// The place in the retry budget that the next attempt waits for.
+    again: Option<RetryPlace>,
     /// Whether the list of tools is fetched again to rebuild the headers before the next attempt.
     headers_are_stale: bool,
     /// A pending permit. It is kept while nobody polls the call, so that the call keeps its place
@@ -62,7 +62,7 @@ impl Attempt {
             message,
             route,
             token,
-            not_before: None,
+            again: None,
             headers_are_stale: false,
             acquiring: None,
             waited: Duration::ZERO,
@@ -84,10 +84,18 @@ impl Attempt {
         }
     }
 
-    /// Prepares another attempt after a pause, with new headers if these were wrong.
-    pub(super) fn prepare_next(&mut self, pause: Duration, new_headers: bool) {
-        self.not_before = (!pause.is_zero()).then(|| Instant::now() + pause);
-        self.headers_are_stale = new_headers;
+    pub(super) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Prepares another attempt, for when this place in the retry budget comes.
+    pub(super) fn send_again(&mut self, place: RetryPlace) {
+        self.again = Some(place);
+    }
+
+    /// Prepares another attempt with new headers, because these were wrong.
+    pub(super) fn renew_headers(&mut self) {
+        self.headers_are_stale = true;
     }
 
     /// Begins an attempt. May be dropped and called again without losing anything.
@@ -95,11 +103,12 @@ impl Attempt {
         if self.headers_are_stale {
             self.refresh_headers(context).await;
         }
-        if let Some(at) = self.not_before {
+        if let Some(place) = &self.again {
             tokio::select! {
-                () = sleep_until(at) => self.not_before = None,
+                () = sleep_until(place.at().into()) => {}
                 () = wait_until_cancelled(context.control) => return Err(NotSent::Cancelled),
             }
+            self.again.take().into_iter().for_each(RetryPlace::spend);
         }
         let permit = match placement::try_shared(context.session, &self.route.pool) {
             Some(permit) => permit,
@@ -159,6 +168,7 @@ impl Attempt {
 
     /// Cancels the attempt that is under way with a reason for the server.
     pub(super) fn withdraw(&mut self, reason: &str, how: AttemptEnd<'_>) {
+        self.again = None;
         if let Some((exchange, permit)) = self.under_way.take() {
             self.route.pool.give_up_call(permit, exchange, reason, how);
         }

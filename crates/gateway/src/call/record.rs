@@ -1,9 +1,10 @@
 //! Counts and logs one call.
 
 use mainstay_model::Refusal;
-use mainstay_pool::Pool;
+use mainstay_pool::{Pool, RetryPlace};
 use mainstay_protocol::{Kind, Message};
 use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Outcome};
+use mainstay_upstream::Lost;
 use tokio::time::Instant;
 
 /// What is recorded of one call. It is closed once.
@@ -34,6 +35,17 @@ impl CallRecord {
             _ if self.method == Method::ToolsCall && answer.is_tool_error() => Outcome::ToolError,
             _ => Outcome::Ok,
         }
+    }
+
+    /// Notes and logs that an attempt was lost and is repeated.
+    pub(super) fn retrying(&mut self, pool: &Pool, lost: &Lost, place: &RetryPlace) {
+        self.was_lost = true;
+        tracing::debug!(
+            target: "mainstay",
+            request_id = %self.request_id, server = %pool.name, method = self.method.as_str(),
+            pause = ?place.at().saturating_duration_since(std::time::Instant::now()),
+            reason = %lost.reason, "the answer of a call is lost, and the call is sent again"
+        );
     }
 
     /// Counts and logs a refusal of the gateway. Returns it with the id that finds it in the log.

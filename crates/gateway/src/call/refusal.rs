@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use mainstay_model::settings::Limits;
+use mainstay_model::settings::{CallLimits, Limits};
 use mainstay_model::{BudgetExceeded, Name, Refusal, RefusalCode};
+use mainstay_pool::{BudgetSpent, RETRIES_A_SECOND};
 use mainstay_upstream::{Fate, Lost};
 
 /// A call that waited this long before it was sent is told so when its server does not answer in time.
@@ -65,18 +66,41 @@ pub(super) fn over_budget(exceeded: &BudgetExceeded, server: &Name) -> Refusal {
     refusal
 }
 
+/// Adds to the refusal of a lost call how often it was sent again, and that the retry budget was spent.
+pub(super) fn after_retries(
+    mut refusal: Refusal,
+    retries: u32,
+    spent: Option<BudgetSpent>,
+) -> Refusal {
+    if retries > 0 {
+        let times = if retries == 1 { "once" } else { "several times" };
+        refusal.message = format!("{}; it was sent again {times}", refusal.message);
+    }
+    let Some(spent) = spent else { return refusal };
+    refusal.message = format!("{}; it could be repeated, but {spent}", refusal.message);
+    refusal
+        .limit(format!("retries: {RETRIES_A_SECOND} a second and 10 % of calls"))
+        .retry_after(spent.wait.max(Duration::from_secs(1)))
+        .hint("the call does no harm if it is repeated: call again later")
+}
+
 /// Returns the refusal for a call without a response by its deadline, which had `waited` before it was sent.
+/// `is_at_most`: progress had extended the deadline to the most there is.
 pub(super) fn deadline_exceeded(
     took: Duration,
     waited: Duration,
     server: &Name,
-    limits: &Limits,
+    limits: CallLimits<'_>,
+    is_at_most: bool,
 ) -> Refusal {
+    let CallLimits { call, call_max, call_key, call_max_key } = limits;
+    let more = format!("a tool that reports progress gets more time, up to {call_max_key}");
     let (say, hint) = if waited < WAIT_TOLD_MIN {
-        (
-            format!("{server} did not answer within {took:.0?}, so the call was cancelled"),
-            "a tool that reports progress gets more time, up to call_timeout_max",
-        )
+        let say = format!("{server} did not answer within {took:.0?}, so the call was cancelled");
+        match is_at_most {
+            true => (say, format!("ask for less at once, or raise {call_max_key}")),
+            false => (say, more),
+        }
     } else {
         let left = took.saturating_sub(waited);
         (
@@ -84,13 +108,13 @@ pub(super) fn deadline_exceeded(
                 "the call waited {waited:.1?} before it could be sent to {server}, which did not answer within \
                  the {left:.1?} that were left, so the call was cancelled"
             ),
-            "make fewer calls at the same time, or increase call_timeout; a tool that reports progress gets more \
-             time, up to call_timeout_max",
+            format!("make fewer calls at the same time, or increase {call_key}; {more}"),
         )
     };
+    let (key, time) = if is_at_most { (call_max_key, call_max) } else { (call_key, call) };
     Refusal::new(RefusalCode::DeadlineExceeded, say)
         .server(server)
-        .limit(format!("call_timeout: {:?}", limits.call))
+        .limit(format!("{key}: {time:?}"))
         .hint(hint)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mainstay_model::settings::GatewaySettings;
 use mainstay_model::{Budget, Ids, Principal};
+use mainstay_pool::{RetryPlace, RetryWish};
 use mainstay_protocol::capabilities::ClientCapabilities;
 use mainstay_protocol::{Message, Revision};
 use mainstay_session::{SealKey, Token};
@@ -94,6 +95,13 @@ fn message(value: &Value) -> Message {
     Message::parse(value.to_string().into()).unwrap()
 }
 
+/// A place in the retry budget that comes after so long.
+fn later(scene: &Scene, pause: Duration) -> RetryPlace {
+    let deadline = std::time::Instant::now() + 2 * pause;
+    let wish = RetryWish { pause_max: Duration::ZERO, at_least: pause, deadline };
+    scene.server.pool.take_retry(&wish).unwrap()
+}
+
 /// What comes next, in time.
 async fn next(call: &mut Call) -> Progress {
     timeout(CAP, call.next()).await.expect("in time")
@@ -147,7 +155,7 @@ async fn a_call_whose_client_can_only_be_answered_is_asked_nothing() {
 async fn a_call_that_is_taken_back_in_the_pause_before_it_is_sent_again_ends_at_once() {
     let scene = Scene::start().await;
     let mut call = scene.call("x/say");
-    call.attempt.prepare_next(CAP * 100, false);
+    call.attempt.send_again(later(&scene, CAP * 100));
     assert!(timeout(Duration::from_millis(50), call.next()).await.is_err(), "it pauses");
     scene.session.cancel_calls(b"1");
     let progress = next(&mut call).await;
@@ -162,7 +170,7 @@ async fn a_call_that_is_taken_back_in_the_pause_before_it_is_sent_again_ends_at_
 async fn a_pause_ends_however_often_its_driver_gives_up_waiting() {
     let scene = Scene::start().await;
     let mut call = scene.call("x/say");
-    call.attempt.prepare_next(Duration::from_millis(200), false);
+    call.attempt.send_again(later(&scene, Duration::from_millis(200)));
     let answered = async {
         loop {
             if let Ok(progress) = timeout(Duration::from_millis(30), call.next()).await {

@@ -193,6 +193,18 @@ impl ToolTerms {
     }
 }
 
+// === impl ServerSpec ===
+
+impl ServerSpec {
+    /// The longest time that a call to any of its tools may take, with all its progress.
+    pub fn call_max(&self, gateway: &Limits) -> Duration {
+        let of_rules =
+            self.tools.iter().flat_map(|rule| [rule.call_timeout, rule.call_timeout_max]);
+        let own = [Some(gateway.call_max), self.call_timeout, self.call_timeout_max];
+        of_rules.chain(own).flatten().max().unwrap_or(gateway.call_max)
+    }
+}
+
 // === impl ArgumentPath ===
 
 impl ArgumentPath {

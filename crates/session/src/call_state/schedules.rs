@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::Fate;
 use proptest::prelude::*;
 
-use super::{ATTEMPTS_MAX, CallDecision, CallEvent, CallState, CallTerms};
+use super::{CallDecision, CallEvent, CallState, CallTerms, RETRIES_MAX};
 use crate::CallTime;
 
 const ORDINARY: Duration = Duration::from_secs(30);
@@ -21,7 +21,12 @@ fn event() -> impl Strategy<Value = CallEvent> {
         2 => (0..3usize).prop_map(|open| CallEvent::QuestionsClosed { open }),
         1 => any::<bool>().prop_map(|header_mismatch| CallEvent::Answer { header_mismatch }),
         3 => prop_oneof![Just(Fate::Unsent), Just(Fate::Unknown), Just(Fate::Refused),
-            Just(Fate::Oversized), Just(Fate::TooDeep), Just(Fate::Unusable), Just(Fate::NoDescriptor)].prop_map(CallEvent::Lost),
+            Just(Fate::Oversized), Just(Fate::TooDeep), Just(Fate::Unusable), Just(Fate::NoDescriptor)]
+            .prop_flat_map(|fate| prop::option::of(0..40u64).prop_map(move |seconds| CallEvent::Lost {
+                fate,
+                retry_after: seconds.map(Duration::from_secs),
+            })),
+        1 => Just(CallEvent::NotRepeated),
         1 => Just(CallEvent::ClientAway),
         1 => Just(CallEvent::ClientBack),
         1 => Just(CallEvent::ClientGone),
@@ -32,7 +37,7 @@ fn event() -> impl Strategy<Value = CallEvent> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_rules_hold(
@@ -45,7 +50,7 @@ proptest! {
         let mut now = begun;
         let terms = CallTerms { may_retry, can_ask, has_mirrors };
         let mut call = CallState::new(terms, CallTime::new(begun, ORDINARY, MOST));
-        let (mut ends, mut repeats, mut new_headers) = (0, 0, 0);
+        let (mut ends, mut repeats, mut renewals) = (0, 0, 0);
         let mut is_gone = false;
         for (pause, event) in story {
             now += Duration::from_secs(pause);
@@ -60,16 +65,23 @@ proptest! {
                 CallDecision::RefuseOpenQuestions => {
                     prop_assert!(was_suspended && !call.is_suspended());
                 }
-                CallDecision::Retry { new_headers: true, .. } => {
+                CallDecision::RenewHeaders => {
                     prop_assert!(has_mirrors);
-                    new_headers += 1;
+                    renewals += 1;
                 }
-                CallDecision::Retry { .. } => {
-                    prop_assert!(!call.is_suspended());
-                    if event == CallEvent::Lost(Fate::Unknown) {
-                        prop_assert!(may_retry);
-                        repeats += 1;
-                    }
+                CallDecision::Retry { at_least, pause_max } => {
+                    prop_assert!(!call.is_suspended() && now + at_least < call.deadline());
+                    prop_assert!(pause_max <= Duration::from_millis(100) * (1 << repeats));
+                    let CallEvent::Lost { fate, retry_after } = event else { panic!("{event:?}") };
+                    prop_assert_eq!(at_least, retry_after.unwrap_or_default());
+                    let is_safe = match fate {
+                        Fate::Unsent => true,
+                        Fate::Unknown => may_retry,
+                        Fate::Refused => may_retry && retry_after.is_some(),
+                        _ => false,
+                    };
+                    prop_assert!(is_safe, "{:?}", fate);
+                    repeats += 1;
                 }
                 CallDecision::Wait | CallDecision::RefuseQuestion => {}
             }
@@ -83,8 +95,7 @@ proptest! {
             prop_assert!(call.deadline() >= begun + ORDINARY);
             prop_assert!(call.deadline() <= begun + MOST + MOST);
         }
-        prop_assert!(ends <= 1 && repeats <= 1 && new_headers <= 1);
+        prop_assert!(ends <= 1 && repeats <= RETRIES_MAX && renewals <= 1);
         prop_assert_eq!(ends == 1, call.is_over());
-        prop_assert!(call.sent <= ATTEMPTS_MAX + 2, "one for headers, one for a repetition");
     }
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_model::Fate;
 
-use super::{ATTEMPTS_MAX, CallDecision, CallEnd, CallEvent, CallState, CallTerms, RETRY_DELAY};
+use super::{CallDecision, CallEnd, CallEvent, CallState, CallTerms, PAUSE_MIN, RETRIES_MAX};
 use crate::CallTime;
 
 const ORDINARY: Duration = Duration::from_secs(30);
@@ -21,54 +21,84 @@ const ASKED: CallEvent = CallEvent::Question { is_heard: true };
 const ANSWER: CallEvent = CallEvent::Answer { header_mismatch: false };
 const MISMATCH: CallEvent = CallEvent::Answer { header_mismatch: true };
 
-fn again(pause: Duration) -> CallDecision {
-    CallDecision::Retry { pause, new_headers: false }
+fn again(pause_max: Duration) -> CallDecision {
+    CallDecision::Retry { pause_max, at_least: Duration::ZERO }
+}
+
+fn lost(fate: Fate) -> CallEvent {
+    CallEvent::Lost { fate, retry_after: None }
 }
 
 #[test]
 fn an_answer_ends_it_once() {
     let (mut call, now) = call(true, true);
     assert_eq!(call.on(now, ANSWER), CallDecision::Finish(CallEnd::Answered));
-    for late in
-        [ANSWER, ASKED, CallEvent::Lost(Fate::Unknown), CallEvent::Cancelled, CallEvent::Deadline]
-    {
+    for late in [ANSWER, ASKED, lost(Fate::Unknown), CallEvent::Cancelled, CallEvent::Deadline] {
         assert_eq!(call.on(now + MOST * 3, late), CallDecision::Wait, "{late:?}");
     }
 }
 
 #[test]
-fn what_never_arrived_is_sent_three_times() {
+fn what_never_arrived_is_sent_again_whatever_it_does_and_three_times_at_most() {
     let (mut call, now) = call(false, false);
-    for _ in 1..ATTEMPTS_MAX {
-        assert_eq!(call.on(now, CallEvent::Lost(Fate::Unsent)), again(Duration::ZERO));
+    for pause_max in [Duration::ZERO, PAUSE_MIN * 2, PAUSE_MIN * 4] {
+        assert_eq!(call.on(now, lost(Fate::Unsent)), again(pause_max));
+        assert!(!call.may_be_done());
         call.on(now, CallEvent::Sent);
     }
-    let end = CallDecision::Finish(CallEnd::Lost(Fate::Unsent));
-    assert_eq!(call.on(now, CallEvent::Lost(Fate::Unsent)), end);
+    assert_eq!(call.on(now, lost(Fate::Unsent)), CallDecision::Finish(CallEnd::Lost(Fate::Unsent)));
 }
 
 #[test]
-fn what_may_have_been_done_is_repeated_once_and_only_where_that_does_no_harm() {
+fn what_may_have_been_done_is_repeated_only_where_that_does_no_harm() {
     let (mut harmless, now) = call(true, false);
-    assert_eq!(harmless.on(now, CallEvent::Lost(Fate::Unknown)), again(RETRY_DELAY));
-    harmless.on(now, CallEvent::Sent);
+    for pause_max in [PAUSE_MIN, PAUSE_MIN * 2, PAUSE_MIN * 4] {
+        assert_eq!(harmless.on(now, lost(Fate::Unknown)), again(pause_max));
+        assert!(harmless.may_be_done());
+        harmless.on(now, CallEvent::Sent);
+    }
+    assert_eq!(harmless.retries(), RETRIES_MAX);
     let end = CallDecision::Finish(CallEnd::Lost(Fate::Unknown));
-    assert_eq!(harmless.on(now, CallEvent::Lost(Fate::Unknown)), end);
+    assert_eq!(harmless.on(now, lost(Fate::Unknown)), end);
     let (mut harmful, now) = call(false, false);
-    assert_eq!(harmful.on(now, CallEvent::Lost(Fate::Unknown)), end);
+    assert_eq!(harmful.on(now, lost(Fate::Unknown)), end);
     for final_fate in
         [Fate::Refused, Fate::Oversized, Fate::TooDeep, Fate::Unusable, Fate::NoDescriptor]
     {
         let (mut call, now) = call(true, true);
         let end = CallDecision::Finish(CallEnd::Lost(final_fate));
-        assert_eq!(call.on(now, CallEvent::Lost(final_fate)), end);
+        assert_eq!(call.on(now, lost(final_fate)), end);
     }
+}
+
+#[test]
+fn a_server_is_left_alone_as_long_as_it_asks_for_if_the_call_has_that_much_time() {
+    let seconds = Duration::from_secs;
+    let asks_for = |fate, count| CallEvent::Lost { fate, retry_after: Some(seconds(count)) };
+    let (mut call_, now) = call(true, false);
+    let decision = call_.on(now, asks_for(Fate::Refused, 7));
+    assert_eq!(decision, CallDecision::Retry { pause_max: PAUSE_MIN, at_least: seconds(7) });
+    call_.on(now, CallEvent::Sent);
+    let end = |fate| CallDecision::Finish(CallEnd::Lost(fate));
+    assert_eq!(call_.on(now, asks_for(Fate::Refused, 30)), end(Fate::Refused), "its deadline");
+    let (mut harmful, now) = call(false, false);
+    assert_eq!(harmful.on(now, asks_for(Fate::Refused, 1)), end(Fate::Refused));
+}
+
+#[test]
+fn a_call_without_a_place_in_the_budget_ends_as_it_was_lost() {
+    let (mut call, now) = call(true, false);
+    call.on(now, lost(Fate::Unknown));
+    let end = CallDecision::Finish(CallEnd::Lost(Fate::Unknown));
+    assert_eq!(call.on(now, CallEvent::NotRepeated), end);
+    assert_eq!(call.retries(), 0);
+    assert_eq!(call.on(now, CallEvent::NotRepeated), CallDecision::Wait);
 }
 
 #[test]
 fn headers_are_made_anew_once_and_only_where_there_are_any() {
     let (mut call_with, now) = call(false, true);
-    let anew = CallDecision::Retry { pause: Duration::ZERO, new_headers: true };
+    let anew = CallDecision::RenewHeaders;
     assert_eq!(call_with.on(now, MISMATCH), anew);
     call_with.on(now, CallEvent::Sent);
     assert_eq!(call_with.on(now, MISMATCH), CallDecision::Finish(CallEnd::Answered));
@@ -127,7 +157,7 @@ fn who_cannot_be_asked_hears_everything_else() {
 fn a_loss_ends_what_the_attempt_had_asked() {
     let (mut call, now) = call(true, false);
     call.on(now, ASKED);
-    assert_eq!(call.on(now, CallEvent::Lost(Fate::Unknown)), again(RETRY_DELAY));
+    assert_eq!(call.on(now, lost(Fate::Unknown)), again(PAUSE_MIN));
     assert!(!call.is_suspended());
     assert_eq!(call.deadline(), now + ORDINARY);
 }
@@ -154,6 +184,6 @@ fn a_client_takes_its_call_back_before_during_and_between_attempts() {
     let (mut under_way, now) = call(true, false);
     assert_eq!(under_way.on(now, CallEvent::Cancelled), end);
     let (mut between, now) = call(true, false);
-    between.on(now, CallEvent::Lost(Fate::Unknown));
+    between.on(now, lost(Fate::Unknown));
     assert_eq!(between.on(now, CallEvent::Cancelled), end);
 }

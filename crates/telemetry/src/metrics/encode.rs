@@ -18,7 +18,7 @@ use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
     Attempt, Dropped, ErrorCode, Method, Notified, Outcome, QuestionRefused, Refused, Resumption,
-    StreamEnd, StreamKind,
+    Retry, StreamEnd, StreamKind,
 };
 use crate::logs;
 
@@ -164,6 +164,12 @@ pub(super) fn servers(
     for server in servers {
         for attempt in Attempt::ALL {
             family.counter(&[server.label(), attempt.as_str()], server.attempts(*attempt))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::RETRIES)?;
+    for server in servers {
+        for retry in Retry::ALL {
+            family.counter(&[server.label(), retry.as_str()], server.retries(*retry))?;
         }
     }
     let counters: [(_, Count); 3] = [

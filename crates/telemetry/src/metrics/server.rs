@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::histogram::{Histogram, Reading};
-use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused};
+use crate::labels::{Attempt, Dropped, ErrorCode, Method, Outcome, QuestionRefused, Retry};
 use crate::throttle::Throttle;
 
 /// The maximum number of tools of a server with their own series. It covers all real servers and keeps the
@@ -28,6 +28,7 @@ pub struct ServerMetrics {
     errors: [AtomicU64; ErrorCode::COUNT],
     tools: RwLock<BTreeMap<Box<str>, Arc<ToolHistogram>>>,
     attempts: [AtomicU64; Attempt::COUNT],
+    retries: [AtomicU64; Retry::COUNT],
     starts: AtomicU64,
     stray_lines: AtomicU64,
     late_answers: AtomicU64,
@@ -62,6 +63,7 @@ impl ServerMetrics {
             errors: std::array::from_fn(|_| AtomicU64::new(0)),
             tools: RwLock::default(),
             attempts: std::array::from_fn(|_| AtomicU64::new(0)),
+            retries: std::array::from_fn(|_| AtomicU64::new(0)),
             starts: AtomicU64::new(0),
             stray_lines: AtomicU64::new(0),
             late_answers: AtomicU64::new(0),
@@ -132,6 +134,15 @@ impl ServerMetrics {
 
     pub(crate) fn attempts(&self, attempt: Attempt) -> u64 {
         self.attempts[attempt.index()].load(Relaxed)
+    }
+
+    /// Counts what became of the wish to send a call again.
+    pub fn retried(&self, retry: Retry) {
+        self.retries[retry.index()].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn retries(&self, retry: Retry) -> u64 {
+        self.retries[retry.index()].load(Relaxed)
     }
 
     /// Counts a dropped notification.
