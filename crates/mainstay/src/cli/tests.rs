@@ -49,7 +49,14 @@ fn every_command_reads_as_declared() {
         ("mainstay status", "Status(StatusArgs { server: None, healthy: false, watch: false })"),
         ("mainstay graph --mermaid", "Graph(GraphArgs { mermaid: true })"),
         ("mainstay start a b", "Start(NodesArgs { names: [\"a\", \"b\"], dry_run: false })"),
-        ("mainstay restart a", "Restart(NodesArgs { names: [\"a\"], dry_run: false })"),
+        (
+            "mainstay restart a",
+            "Restart(RestartArgs { nodes: NodesArgs { names: [\"a\"], dry_run: false }, no_verify: false })",
+        ),
+        (
+            "mainstay verify a b --timeout 30s",
+            "Verify(VerifyArgs { names: [\"a\", \"b\"], timeout: Some(30s) })",
+        ),
         ("mainstay stop", "Stop(StopArgs { names: [], dry_run: false })"),
         ("mainstay stop a --dry-run", "Stop(StopArgs { names: [\"a\"], dry_run: true })"),
         (
