@@ -193,6 +193,7 @@ impl Pool {
     pub fn use_spec(&self, spec: ServerSpec) {
         let spec = Arc::new(spec);
         self.terms.replace(&spec);
+        self.breaker.set_spec(spec.breaker);
         self.spec.store(spec);
     }
 
