@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_model::settings::{ExternalSpec, OnLostNeed, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Name, Need, NodeKind};
-use mainstay_pool::{Breaker, ListFindings, Pool};
+use mainstay_pool::{Breaker, ListFindings, NeedBoard, Pool};
 use mainstay_store::{Table, Unavailable};
 use mainstay_supervisor::breaker::ChangeWhy;
 use mainstay_supervisor::graph::{
@@ -47,6 +47,8 @@ pub struct FleetParts {
     pub stopped_by_hand: Arc<dyn Table>,
     /// The longest wait for calls in flight of a server that is stopped.
     pub drain: Duration,
+    /// Where pools see what their tools need.
+    pub needs: Arc<NeedBoard>,
 }
 
 /// All servers, services, volumes and externals of a daemon.
@@ -66,6 +68,7 @@ pub struct Fleet {
     /// Nodes that are stopped only to be started again.
     restarting: Mutex<BTreeSet<NodeNo>>,
     drain: Duration,
+    pub(crate) needs: Arc<NeedBoard>,
     tasks: TaskTracker,
     stop: CancellationToken,
     own: Weak<Self>,
@@ -161,6 +164,7 @@ impl Fleet {
             hand: tokio::sync::Mutex::default(),
             restarting: Mutex::default(),
             drain: parts.drain,
+            needs: parts.needs,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             own: own.clone(),
@@ -188,6 +192,7 @@ impl Fleet {
                     fleet.note(no);
                 }
             }));
+            self.put_on_board(no, &self.own);
             self.apply(no, standing);
             let id = self.graph.lock().id(no).to_string();
             if let (Order::Stop, Some(since)) = (standing.order, stopped.get(&id)) {
@@ -245,7 +250,11 @@ impl Fleet {
     /// Takes one step of the graph. Its lock is not held while decisions are carried out.
     fn step(&self, no: NodeNo, event: GraphEvent) {
         let mut decisions = Vec::new();
-        self.graph.lock().step(no, event, &mut decisions);
+        {
+            let mut graph = self.graph.lock();
+            graph.step(no, event, &mut decisions);
+            self.show_on_board(&graph, no);
+        }
         for StandingChange { node, standing } in decisions {
             self.apply(node, standing);
         }
@@ -292,6 +301,18 @@ impl Fleet {
             links: std::iter::once(need).chain(graph.chain(need)).map(link).collect(),
         };
         graph.blockers(no).map(chain).collect()
+    }
+
+    /// The way from a node that is down to where the trouble is, beginning with the node itself.
+    pub(crate) fn chain_of(&self, no: NodeNo) -> Chain {
+        let graph = self.graph.lock();
+        let way = std::iter::once(no).chain(graph.chain(no));
+        let links = way.map(|no| ChainLink {
+            id: graph.id(no).clone(),
+            member: self.members[no.0].clone(),
+            is_stopped_by_hand: graph.is_stopped_by_hand(no),
+        });
+        Chain { links: links.collect() }
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<NodeNo> {
@@ -463,7 +484,11 @@ impl Fleet {
             breaker.reset(ChangeWhy::Restarted);
         }
         let mut decisions = Vec::new();
-        self.graph.lock().step(no, GraphEvent::StartedByHand, &mut decisions);
+        {
+            let mut graph = self.graph.lock();
+            graph.step(no, GraphEvent::StartedByHand, &mut decisions);
+            self.show_on_board(&graph, no);
+        }
         for StandingChange { node, standing } in decisions {
             if node == no && standing.order == Order::Run {
                 self.members[no.0].release(true);

@@ -7,6 +7,7 @@ mod by_hand;
 mod external;
 mod fleet;
 mod member;
+mod needs;
 mod service;
 mod view;
 mod words;

@@ -152,6 +152,20 @@ impl Member {
         }
     }
 
+    /// The time until the node is tried again, if it is down: until its next start, or until its next check at the
+    /// latest.
+    pub(crate) fn retry_in(&self) -> Option<Duration> {
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        let next = self.sight().and_then(|sight| sight.retry_at).map(until);
+        let check = match self {
+            Self::Server(pool) => pool.spec().probe.as_ref().map(|probe| probe.waiting_period),
+            Self::Service(service) => service.spec.probe.as_ref().map(|it| it.waiting_period),
+            Self::External(external) => Some(external.spec.probe.waiting_period),
+            Self::Volume => None,
+        };
+        next.or(check)
+    }
+
     /// How long starts of the node usually take, if one was seen, and how long the present one has lasted.
     pub(crate) fn start(&self) -> (Option<Duration>, Duration) {
         match self {

@@ -127,7 +127,7 @@ impl Chain {
     }
 
     /// "service:db, which waits for external:disk, which is unhealthy: …"
-    fn say(&self, whole: bool) -> String {
+    pub(crate) fn say(&self, whole: bool) -> String {
         let mut said = self.links[0].id.to_string();
         let verb = |link: &ChainLink| if link.runs() { "runs without" } else { "waits for" };
         match self.links.as_slice() {

@@ -233,6 +233,7 @@ impl Call {
             control: &self.control,
             deadline: self.state.deadline().into(),
             list_wait: self.sessions.serving.settings.limits.list,
+            terms: self.terms.as_deref(),
         };
         match self.attempt.send(&context).await {
             Ok(()) => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::Name;
+use crate::{Name, Need};
 
 /// The code of a refusal. Its number is the JSON-RPC error `code`; its name is `data.code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -53,6 +53,36 @@ pub struct RefusalData {
     /// The id under which the log has the internal error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_id: Option<String>,
+    /// What the call needs and does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<UnmetNeed>,
+    /// What the server can do all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub works: Option<WorkingTools>,
+}
+
+/// Something that tools need and that is down, or whose circuit breaker refuses calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnmetNeed {
+    pub need: Need,
+    /// Its state, or `breaker-open` or `breaker-half-open`.
+    pub state: String,
+    /// Since when, as an RFC 3339 time.
+    pub since: String,
+    /// What is wrong, as the rest of a sentence that names the need first.
+    pub reason: String,
+    /// The time until it is tried next, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Tools that work although something is down that others need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkingTools {
+    #[serde(rename = "tools")]
+    pub count: usize,
+    /// The first few of them.
+    pub names: Vec<String>,
 }
 
 // === impl RefusalCode ===

@@ -28,6 +28,7 @@ use crate::breaker::{AttemptEnd, Ticket};
 use crate::instance::{Instance, ReadyRun};
 use crate::key::Placement;
 use crate::lease::Lease;
+use crate::needs::NeedTickets;
 use crate::patience::{Place, send_by};
 use crate::pool::Pool;
 use crate::turns::Turn;
@@ -44,6 +45,8 @@ pub struct Permit {
     turn: Option<Turn>,
     /// How the breaker let the call pass. `None` if it was not asked.
     ticket: Option<Ticket>,
+    /// How the needs of its tool let it pass.
+    needs: NeedTickets,
 }
 
 // === impl Pool ===
@@ -228,7 +231,7 @@ impl Pool {
 impl Permit {
     fn new(instance: Arc<Instance>, run: Arc<ReadyRun>, lease: Option<Lease>) -> Self {
         instance.permit_begins();
-        Self { instance, run, lease, turn: None, ticket: None }
+        Self { instance, run, lease, turn: None, ticket: None, needs: NeedTickets::default() }
     }
 
     /// Sends a request without waiting. The exchange returns the response.
@@ -260,6 +263,11 @@ impl Permit {
         handshake::listen(&self.run.link, filter)
     }
 
+    /// Adds how the needs of the call's tool let it pass: they are told how it ends.
+    pub fn set_needs(&mut self, needs: NeedTickets) {
+        self.needs = needs;
+    }
+
     /// Records how an attempt ended, tells the breaker, and drops the permit.
     pub fn finish(mut self, pool: &Pool, end: AttemptEnd<'_>) {
         pool.calls_ended.fetch_add(1, Ordering::Release);
@@ -269,6 +277,9 @@ impl Permit {
     /// Records how an attempt ended, and tells the breaker.
     pub(crate) fn note_end(&mut self, pool: &Pool, end: AttemptEnd<'_>) {
         pool.server_metrics.attempted(end.label());
+        if !self.needs.is_empty() {
+            std::mem::take(&mut self.needs).report(pool, end);
+        }
         let Some(ticket) = self.ticket.take() else { return };
         match end {
             AttemptEnd::Answered => pool.breaker.succeeded(ticket),

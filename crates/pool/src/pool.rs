@@ -27,6 +27,7 @@ use crate::dialect::Dialects;
 use crate::hold::Holding;
 use crate::instance::Instance;
 use crate::lending::Lending;
+use crate::needs::NeedBoard;
 use crate::observer::PoolObserver;
 use crate::start_times::StartTimes;
 use crate::terms::TermsInForce;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub list_discovery: Arc<Semaphore>,
     /// Whether servers have client-specific lists, as found by this daemon and earlier ones.
     pub findings: Arc<ListFindings>,
+    /// What tools may need.
+    pub needs: Arc<NeedBoard>,
     /// The seed of restart jitter, combined with the instance id. It differs between runs of the daemon, so
     /// that several daemons don't restart instances in step.
     pub seed: u64,
@@ -89,6 +92,8 @@ pub struct Pool {
     pub(crate) probe: Option<Probe>,
     /// Whether calls pass.
     pub breaker: Arc<Breaker>,
+    /// What its tools may need.
+    pub(crate) needs: Arc<NeedBoard>,
     /// What keeps the server from running, or from running well.
     pub(crate) holding: Holding,
     pub(crate) closing: CancellationToken,
@@ -164,6 +169,7 @@ impl Pool {
                 let id = Need { kind: NodeKind::Server, name: spec.name.clone() };
                 Breaker::new(id, spec.breaker, &parts.metrics)
             },
+            needs: parts.needs.clone(),
             holding: Holding::default(),
             closing: CancellationToken::new(),
             stopping: AtomicBool::new(false),

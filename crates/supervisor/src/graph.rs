@@ -242,6 +242,11 @@ impl Graph {
         (self.node(no).state, self.node(no).run)
     }
 
+    /// Whether those that need the node may run.
+    pub fn is_fulfilled(&self, no: NodeNo) -> bool {
+        self.node(no).is_fulfilled()
+    }
+
     pub fn is_stopped_by_hand(&self, no: NodeNo) -> bool {
         self.node(no).stopped_by_hand
     }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_model::Refusal;
-use mainstay_pool::{AttemptEnd, Permit, Pool, RetryPlace};
+use mainstay_model::settings::ToolTerms;
+use mainstay_pool::{AttemptEnd, NeedTickets, Permit, Pool, RetryPlace};
 use mainstay_protocol::list::ListKind;
 use mainstay_protocol::{Edit, Message};
 use mainstay_upstream::{Asker, Exchange, Incoming, Lost, Outgoing};
@@ -43,6 +44,8 @@ pub(super) struct SendContext<'a> {
     pub(super) deadline: Instant,
     /// Longest wait for a list.
     pub(super) list_wait: Duration,
+    /// What is set for the tool.
+    pub(super) terms: Option<&'a ToolTerms>,
 }
 
 /// Why a request was not sent.
@@ -110,10 +113,18 @@ impl Attempt {
             }
             self.again.take().into_iter().for_each(RetryPlace::spend);
         }
-        let permit = match placement::try_shared(context.session, &self.route.pool) {
+        // 1. What its tool needs beside the server.
+        let mut needs = self.admit_needs(context)?;
+        // 2. The server's breaker, its turn and an instance.
+        let mut permit = match placement::try_shared(context.session, &self.route.pool) {
             Some(permit) => permit,
-            None => self.acquire(context).await?,
+            None => {
+                let permit = self.acquire(context).await?;
+                needs = self.admit_needs_again(needs)?;
+                permit
+            }
         };
+        permit.set_needs(needs);
         let edits =
             self.route.edits.iter().map(|(span, with)| Edit::new(span.clone(), with)).collect();
         let token = self.token.as_ref().map(|(span, _)| span.clone());
@@ -131,6 +142,26 @@ impl Attempt {
                 permit.finish(&self.route.pool, AttemptEnd::NotTaken);
                 Err(NotSent::Lost(lost))
             }
+        }
+    }
+
+    /// Asks what the tool needs. Nothing of a call is sent that is refused.
+    fn admit_needs(&self, context: &SendContext<'_>) -> Result<NeedTickets, NotSent> {
+        let needs = context.terms.map_or(&[][..], |terms| &terms.needs);
+        match &self.route.tool {
+            Some(tool) if !needs.is_empty() => {
+                self.route.pool.admit_needs(tool, needs).map_err(NotSent::Refused)
+            }
+            _ => Ok(NeedTickets::default()),
+        }
+    }
+
+    fn admit_needs_again(&self, needs: NeedTickets) -> Result<NeedTickets, NotSent> {
+        match &self.route.tool {
+            Some(tool) if !needs.is_empty() => {
+                self.route.pool.admit_needs_again(tool, needs).map_err(NotSent::Refused)
+            }
+            _ => Ok(needs),
         }
     }
 

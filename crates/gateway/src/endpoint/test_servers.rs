@@ -87,6 +87,7 @@ impl World {
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),
+            needs: Arc::default(),
             seed: 1,
         };
         Self { parts, started: Vec::new(), hub: Arc::new(IgnoringObserver), _state: state }

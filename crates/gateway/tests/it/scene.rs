@@ -58,6 +58,7 @@ impl Scene {
             instance_ids: Arc::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),
+            needs: Arc::default(),
             seed: 1,
         };
         let gateway = Gateway::new(Parts {

@@ -110,6 +110,7 @@ impl Daemon {
             instance_ids: Arc::<AtomicU64>::default(),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: findings.clone(),
+            needs: Arc::default(),
             seed: secrets::random()?,
         };
         let pools: Vec<_> =
@@ -135,6 +136,7 @@ impl Daemon {
             findings: findings.clone(),
             stopped_by_hand: backend.stopped_by_hand.clone(),
             drain,
+            needs: parts.needs.clone(),
         })
         .await
         .map_err(|error| Failure::of(Exit::Usage, &error))?;

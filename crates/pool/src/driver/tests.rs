@@ -127,6 +127,7 @@ impl World {
             instance_ids: Arc::new(AtomicU64::new(0)),
             list_discovery: Arc::new(Semaphore::new(1)),
             findings: Arc::default(),
+            needs: Arc::default(),
             seed: 1,
         };
         let faults = server.faults;
