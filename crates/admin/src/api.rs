@@ -1,5 +1,5 @@
 //! The admin API: one module for each resource, with its types, its routes and its handlers. `status`,
-//! `servers`, `services`, `graph`, `sessions` and `pools` have only types, which [`Source`](crate::Source)
+//! `servers`, `services`, `limits`, `graph`, `sessions` and `pools` have only types, which [`Source`](crate::Source)
 //! returns; their handlers are in `numbers`.
 //!
 //! The types here are what goes over the wire, in answers and in `openapi.json`; the command line reads the
@@ -12,6 +12,7 @@ pub mod commands;
 pub mod events;
 pub mod graph;
 pub mod health;
+pub mod limits;
 pub mod logs;
 pub mod metrics;
 mod node_state;

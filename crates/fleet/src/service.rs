@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use mainstay_model::resource::LimitStatus;
 use mainstay_model::settings::{ServiceKind, ServiceSpec};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{InstanceId, Need, NodeKind};
@@ -50,6 +51,8 @@ pub struct Service {
     over: CancellationToken,
     /// Resident memory in bytes, as measured last. 0: not measured.
     memory: AtomicU64,
+    /// Its limits, as seen last.
+    limits: Mutex<Vec<LimitStatus>>,
 }
 
 /// The parts that all services of a daemon share.
@@ -112,6 +115,7 @@ impl Service {
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
             memory: AtomicU64::new(0),
+            limits: Mutex::default(),
             spec,
         }
     }
@@ -148,6 +152,19 @@ impl Service {
     pub fn memory_bytes(&self) -> Option<u64> {
         self.pid()?;
         Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
+    /// Records its limits, and how much of them is used.
+    pub fn note_limits(&self, limits: Vec<LimitStatus>) {
+        *self.limits.lock() = limits;
+    }
+
+    /// Its limits. Empty without limits, without a process, and before they were seen.
+    pub fn limits(&self) -> Vec<LimitStatus> {
+        match self.pid() {
+            Some(_) => self.limits.lock().clone(),
+            None => Vec::new(),
+        }
     }
 
     pub(crate) fn hold(self: &Arc<Self>, hold: Hold) {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::resource::LimitStatus;
 use crate::{InstanceId, Name};
 
 /// The health of the daemon in one word.
@@ -137,6 +138,9 @@ pub struct InstanceStatus {
     /// Resident memory of the instance's process tree in bytes, measured within the last seconds. `None`
     /// if the instance is not a process of this machine.
     pub memory_bytes: Option<u64>,
+    /// The resource limits of the process, as they were a few seconds ago. Empty without limits, and without a
+    /// process.
+    pub limits: Vec<LimitStatus>,
     /// The client capabilities that the instance was started with: `roots`, `sampling`, `elicitation`.
     /// Empty for an instance of clients without capabilities.
     pub asks: Vec<String>,

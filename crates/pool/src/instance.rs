@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mainstay_model::InstanceId;
+use mainstay_model::resource::LimitStatus;
 use mainstay_model::status::{InstanceState, InstanceStatus};
 use mainstay_protocol::Era;
 use mainstay_protocol::list::ListKind;
@@ -55,6 +56,8 @@ pub struct Instance {
     unused: Notify,
     /// Resident memory of the process tree in bytes, as measured last. 0: not measured.
     memory: AtomicU64,
+    /// The limits of the process, as seen last.
+    limits: ArcSwap<Vec<LimitStatus>>,
     pub(crate) process: Mutex<ProcessFacts>,
     /// When the instance was lost last.
     pub(crate) lost_at: Mutex<Option<Instant>>,
@@ -134,6 +137,7 @@ impl Instance {
             permits: AtomicUsize::new(0),
             unused: Notify::new(),
             memory: AtomicU64::new(0),
+            limits: ArcSwap::default(),
             process: Mutex::default(),
             lost_at: Mutex::default(),
             replay_state: Mutex::default(),
@@ -171,6 +175,19 @@ impl Instance {
     pub fn memory_bytes(&self) -> Option<u64> {
         self.pid()?;
         Some(self.memory.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
+    /// Records the limits of the process, and how much of them is used.
+    pub fn note_limits(&self, limits: Vec<LimitStatus>) {
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// The limits of the process. Empty without limits, without a process, and before they were seen.
+    pub fn limits(&self) -> Arc<Vec<LimitStatus>> {
+        match self.pid() {
+            Some(_) => self.limits.load_full(),
+            None => Arc::default(),
+        }
     }
 
     /// The handle for answering the instance's questions, while it is ready.
@@ -230,6 +247,7 @@ impl Instance {
             restarts: lifecycle.restarts(),
             uptime_ms: up.as_millis() as u64,
             memory_bytes: self.memory_bytes(),
+            limits: self.limits().to_vec(),
             asks: self.key().question_kinds(),
             only_for: None,
         }

@@ -394,8 +394,49 @@ pub const BUILD: Entry = Entry {
     help: "The version of the daemon",
 };
 
+pub const LIMIT_MEMORY: Entry = Entry {
+    name: "mainstay_limit_memory_bytes",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::Bytes,
+    help: "Memory limit of a server or service, of all its instances together; 0 without one",
+};
+
+pub const LIMIT_MEMORY_USED: Entry = Entry {
+    name: "mainstay_limit_memory_used_bytes",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::Bytes,
+    help: "Memory that counts against the memory limit of a server or service",
+};
+
+pub const LIMIT_PROCESSES: Entry = Entry {
+    name: "mainstay_limit_processes",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Limit on processes and threads of a server or service, of all its instances together; 0 without one",
+};
+
+pub const LIMIT_PROCESSES_USED: Entry = Entry {
+    name: "mainstay_limit_processes_used",
+    kind: Kind::Gauge,
+    labels: &["server"],
+    unit: Unit::None,
+    help: "Processes and threads that count against the limit of a server or service",
+};
+
+pub const LIMIT_REACHED: Entry = Entry {
+    name: "mainstay_limit_reached_total",
+    kind: Kind::Counter,
+    labels: &["server", "limit"],
+    unit: Unit::None,
+    help: "How often a limit of a server or service was reached: memory counts processes that were killed, \
+           processes those that could not be started, cpus tenths of a second in which it had to wait",
+};
+
 /// All metrics in the order of the scrape.
-pub const ALL: [&Entry; 44] = [
+pub const ALL: [&Entry; 49] = [
     &REQUESTS,
     &ERRORS,
     &REQUEST_DURATION,
@@ -413,6 +454,11 @@ pub const ALL: [&Entry; 44] = [
     &NODE_READY,
     &NODE_DEGRADED,
     &SERVICE_RESTARTS,
+    &LIMIT_MEMORY,
+    &LIMIT_MEMORY_USED,
+    &LIMIT_PROCESSES,
+    &LIMIT_PROCESSES_USED,
+    &LIMIT_REACHED,
     &TOOL_DURATION,
     &INSTANCE_STATE,
     &ATTEMPTS,

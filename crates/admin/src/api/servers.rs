@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::graph::{Blocker, Probe};
+use super::limits::Limit;
 use super::words;
 
 /// All servers, in the order of the configuration.
@@ -131,6 +132,9 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub memory_bytes: Option<u64>,
+    /// Its resource limits, if it has any and runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// What its clients can be asked for (`roots`, `sampling`, `elicitation`), if it serves only clients
     /// that can be asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -198,6 +202,7 @@ impl From<InstanceStatus> for Instance {
             restarts: instance.restarts,
             uptime_ms: instance.uptime_ms,
             memory_bytes: instance.memory_bytes,
+            limits: instance.limits.into_iter().map(Limit::from).collect(),
             asks: instance.asks,
             only_for: instance.only_for.map(str::to_owned),
         }

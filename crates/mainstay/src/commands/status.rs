@@ -20,6 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::table::Column;
 use crate::output::{Look, Output, format};
 
+mod limits;
 mod nodes;
 mod parts;
 mod server;

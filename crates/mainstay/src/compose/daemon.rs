@@ -156,7 +156,7 @@ impl Daemon {
         let notifier = Notifier::start(&settings.notify, &sections, &metrics, &host);
         changes::started(&metrics, &backend.events).await;
         let answers = Status::new(&gateway, &fleet, metrics.clone(), &addresses, places, sections);
-        answers.observe();
+        answers.observe(&host);
         let stop = CancellationToken::new();
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),

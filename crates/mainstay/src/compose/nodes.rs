@@ -4,11 +4,13 @@ use std::time::{Instant, SystemTime};
 
 use mainstay_admin::View;
 use mainstay_admin::api::graph::{Blocker, Cause, Graph, Node, NodeState, Probe};
+use mainstay_admin::api::limits::Limit;
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::services::Service;
 use mainstay_fleet::{BlockerView, Fleet, NodeView, ProbeView, Seen};
 use mainstay_gateway::Clock;
 use mainstay_model::NodeKind;
+use mainstay_model::resource::LimitStatus;
 use mainstay_model::settings::Runtime;
 use mainstay_supervisor::probe::Outcome;
 
@@ -87,6 +89,7 @@ impl Nodes<'_> {
             restarts: status.restarts,
             pid: status.pid,
             memory_bytes: service.memory_bytes(),
+            limits: limits(service.limits(), self.view),
             probe: probe.map(|probe| self.probe(probe)),
             needs,
             waiting_for: self.blockers(blockers),
@@ -146,6 +149,15 @@ impl Nodes<'_> {
     fn date(&self, at: Instant) -> String {
         date_of(self.clock.date(at))
     }
+}
+
+/// Limits as somebody may see them. Their notes have paths.
+pub(super) fn limits(limits: Vec<LimitStatus>, view: View) -> Vec<Limit> {
+    let shown = |limit: LimitStatus| match view {
+        View::Operator => Limit::from(limit),
+        View::Open => Limit::from(LimitStatus { note: None, ..limit }),
+    };
+    limits.into_iter().map(shown).collect()
 }
 
 fn state_of(seen: &Seen) -> NodeState {

@@ -18,7 +18,7 @@ use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
-use mainstay_model::status::{Health, InstanceState, MissingItems, ServerStatus};
+use mainstay_model::status::{Health, InstanceState, InstanceStatus, MissingItems, ServerStatus};
 use mainstay_model::{Budget, MemoryKind, NodeKind};
 use mainstay_pool::breaker::label;
 use mainstay_pool::{BreakerView, Instance, Pool};
@@ -80,8 +80,8 @@ impl Status {
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
-    pub(super) fn observe(&self) {
-        let status = self.clone();
+    pub(super) fn observe(&self, host: &Arc<ProcessHost>) {
+        let (status, host) = (self.clone(), Arc::downgrade(host));
         self.metrics.observe(Box::new(move |sample| {
             let Some(gateway) = status.gateway.upgrade() else { return };
             sample.active_sessions(gateway.sessions_active());
@@ -106,7 +106,12 @@ impl Status {
                 sample.breaker(name, label(breaker.position), breaker.failures_counted);
             }
             for service in fleet.iter().flat_map(|fleet| fleet.services()) {
-                sample.service_restarts(service.spec.name.as_str(), service.status().restarts);
+                let name = service.spec.name.as_str();
+                sample.service_restarts(name, service.status().restarts);
+                sample.limits(name, &service.limits());
+            }
+            for (name, kind, times) in host.upgrade().iter().flat_map(|host| host.limit_hits()) {
+                sample.limit_reached(name.as_str(), kind, times);
             }
             let memory = status.memory_of(&gateway);
             sample.memory(memory.usage_bytes, memory.limit_bytes);
@@ -122,6 +127,7 @@ impl Status {
                 for instance in pool.instances() {
                     let state = instance.state();
                     states.entry(state.as_str()).or_insert((state, 0)).1 += 1;
+                    sample.limits(name, &instance.limits());
                 }
                 for (state, count) in states.into_values() {
                     sample.instances(name, state, count);
@@ -156,11 +162,19 @@ impl Status {
             let running = instances.into_iter().filter_map(running);
             let (pids, measured): (Vec<_>, Vec<_>) =
                 running.chain(services.filter_map(service)).unzip();
-            let seen = host.memory_of_all(pids).await;
-            for (measured, bytes) in measured.iter().zip(seen) {
+            let seen = host.memory_of_all(pids.clone()).await;
+            let limits = host.limits_of_all(pids).await;
+            for ((measured, bytes), limits) in measured.iter().zip(seen).zip(limits) {
+                let (bytes, limits) = (bytes.unwrap_or(0), limits.unwrap_or_default());
                 match measured {
-                    Measured::Of(instance) => instance.note_memory(bytes.unwrap_or(0)),
-                    Measured::Service(service) => service.note_memory(bytes.unwrap_or(0)),
+                    Measured::Of(instance) => {
+                        instance.note_memory(bytes);
+                        instance.note_limits(limits);
+                    }
+                    Measured::Service(service) => {
+                        service.note_memory(bytes);
+                        service.note_limits(limits);
+                    }
                 }
             }
         }
@@ -180,6 +194,7 @@ impl Status {
                     last_output: Vec::new(),
                     note: status.brief_note.clone(),
                     missing: status.missing.iter().map(briefly).collect(),
+                    instances: status.instances.iter().map(without_notes).collect(),
                     ..status
                 }),
             };
@@ -320,6 +335,13 @@ fn states(graph: &Graph, kinds: &[NodeKind]) -> BTreeMap<String, String> {
 fn briefly(missing: &MissingItems) -> MissingItems {
     let MissingItems { list, brief, .. } = missing.clone();
     MissingItems { list, why: brief.clone(), brief, items: Vec::new() }
+}
+
+/// An instance without the notes on its limits, which have paths.
+fn without_notes(instance: &InstanceStatus) -> InstanceStatus {
+    let mut instance = instance.clone();
+    instance.limits.iter_mut().for_each(|limit| limit.note = None);
+    instance
 }
 
 fn session(session: SessionStatus) -> Session {

@@ -52,6 +52,7 @@ pages! {
     graph: "docs/graph.md",
     index: "docs/README.md",
     lexicon: "docs/lexicon.md",
+    limits: "docs/limits.md",
     operations: "docs/operations.md",
     orientation: "docs/orientation.md",
     packages: "docs/packages.md",

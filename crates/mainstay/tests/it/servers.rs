@@ -13,6 +13,7 @@ mod hangs;
 mod health;
 mod idle;
 mod instances;
+mod limits;
 mod list_faults;
 mod lists;
 mod merged;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mainstay_model::MemoryKind;
+use mainstay_model::resource::LimitKind;
 use mainstay_model::status::InstanceState;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
@@ -13,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry;
 
 use super::histogram::Reading;
-use super::sample::{NodeSample, STATES, ServerSample};
+use super::sample::{LIMITS_COUNTED, LimitSample, NodeSample, STATES, ServerSample};
 use super::{Board, Sample, ServerMetrics};
 use crate::catalogue::{self, Entry, Kind, Unit};
 use crate::labels::{
@@ -36,6 +37,9 @@ type Count = fn(&ServerMetrics) -> u64;
 
 /// Reads a gauge of a server.
 type Gauge = fn(&ServerSample) -> u64;
+
+/// Reads a gauge of limits.
+type LimitGauge = fn(&LimitSample) -> u64;
 
 /// Label names of the catalogue with the values of a series.
 struct Labels<'a>(&'static [&'static str], &'a [&'a str]);
@@ -115,6 +119,28 @@ fn nodes(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
     let mut family = Family::begin(out, &catalogue::SERVICE_RESTARTS)?;
     for (service, restarts) in &sample.service_restarts {
         family.counter(&[service], *restarts)?;
+    }
+    limits(out, sample)
+}
+
+fn limits(out: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
+    let gauges: [(_, LimitGauge); 4] = [
+        (&catalogue::LIMIT_MEMORY, |limits| limits.of(LimitKind::Memory).max),
+        (&catalogue::LIMIT_MEMORY_USED, |limits| limits.of(LimitKind::Memory).used),
+        (&catalogue::LIMIT_PROCESSES, |limits| limits.of(LimitKind::Processes).max),
+        (&catalogue::LIMIT_PROCESSES_USED, |limits| limits.of(LimitKind::Processes).used),
+    ];
+    for (entry, value) in gauges {
+        let mut family = Family::begin(out, entry)?;
+        for limits in &sample.limits {
+            family.gauge(&[&limits.server], value(limits))?;
+        }
+    }
+    let mut family = Family::begin(out, &catalogue::LIMIT_REACHED)?;
+    for limits in &sample.limits {
+        for kind in LIMITS_COUNTED {
+            family.counter(&[&limits.server, kind.as_str()], limits.of(kind).reached)?;
+        }
     }
     Ok(())
 }

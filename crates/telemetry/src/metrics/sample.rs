@@ -1,6 +1,9 @@
 //! The gauges of a scrape.
 
+use std::collections::BTreeMap;
+
 use mainstay_model::budget::BudgetState;
+use mainstay_model::resource::{LimitKind, LimitStatus};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Budget, MemoryKind};
 
@@ -24,6 +27,8 @@ pub struct Sample {
     pub(crate) servers: Vec<ServerSample>,
     pub(crate) breakers: Vec<BreakerSample>,
     pub(crate) nodes: Vec<NodeSample>,
+    /// Resource limits of servers and services.
+    pub(crate) limits: Vec<LimitSample>,
     /// Restarts of services.
     pub(crate) service_restarts: Vec<(String, u64)>,
     /// Open streams by address.
@@ -48,6 +53,26 @@ pub(crate) struct BreakerSample {
     pub(crate) failures: u64,
 }
 
+/// The resource limits of a server or service.
+#[derive(Debug, Default)]
+pub(crate) struct LimitSample {
+    pub(crate) server: String,
+    counts: BTreeMap<LimitKind, LimitCounts>,
+}
+
+/// One resource limit of all instances.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LimitCounts {
+    pub(crate) max: u64,
+    pub(crate) used: u64,
+    /// Since the start of the daemon.
+    pub(crate) reached: u64,
+}
+
+/// The limits whose use is counted.
+pub(crate) const LIMITS_COUNTED: [LimitKind; 3] =
+    [LimitKind::Memory, LimitKind::Cpus, LimitKind::Processes];
+
 /// A node of the dependency graph.
 #[derive(Debug)]
 pub(crate) struct NodeSample {
@@ -56,14 +81,29 @@ pub(crate) struct NodeSample {
     pub(crate) state: InstanceState,
 }
 
+// === impl LimitSample ===
+
+impl LimitSample {
+    pub(crate) fn of(&self, kind: LimitKind) -> LimitCounts {
+        self.counts.get(&kind).copied().unwrap_or_default()
+    }
+}
+
 // === impl Sample ===
 
 impl Sample {
     pub(crate) fn zero<'a>(servers: impl Iterator<Item = &'a str>) -> Self {
         let servers = servers
             .map(|server| ServerSample { server: server.to_owned(), ..ServerSample::default() })
+            .collect::<Vec<_>>();
+        let limits = servers
+            .iter()
+            .map(|server: &ServerSample| LimitSample {
+                server: server.server.clone(),
+                ..LimitSample::default()
+            })
             .collect();
-        Self { servers, ..Self::default() }
+        Self { servers, limits, ..Self::default() }
     }
 
     /// Adds sessions that have not ended or expired.
@@ -157,6 +197,30 @@ impl Sample {
     /// Adds a service with its restarts since the start of the daemon.
     pub fn service_restarts(&mut self, service: &str, restarts: u64) {
         self.service_restarts.push((service.to_owned(), restarts));
+    }
+
+    /// Adds a server or service, and the limits of one of its instances.
+    pub fn limits(&mut self, server: &str, limits: &[LimitStatus]) {
+        let of = self.limits_of(server);
+        for limit in limits {
+            let counts = of.counts.entry(limit.kind).or_default();
+            counts.max += limit.max;
+            counts.used += limit.used.unwrap_or(0);
+        }
+    }
+
+    /// Sets how often a limit was reached since the start of the daemon.
+    pub fn limit_reached(&mut self, server: &str, kind: LimitKind, count: u64) {
+        self.limits_of(server).counts.entry(kind).or_default().reached = count;
+    }
+
+    fn limits_of(&mut self, server: &str) -> &mut LimitSample {
+        let at = self.limits.iter().position(|known| known.server == server);
+        let at = at.unwrap_or_else(|| {
+            self.limits.push(LimitSample { server: server.to_owned(), ..Default::default() });
+            self.limits.len() - 1
+        });
+        &mut self.limits[at]
     }
 
     fn of(&mut self, server: &str) -> &mut ServerSample {

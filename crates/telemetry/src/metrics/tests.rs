@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mainstay_model::Name;
+use mainstay_model::resource::{LimitKind, LimitStatus, LimitedBy};
 use mainstay_model::status::InstanceState;
 
 use super::Metrics;
@@ -179,6 +180,13 @@ fn gauges_are_asked_for_at_each_scrape() {
         sample.node("service", "db", InstanceState::Done);
         sample.node("server", "time", InstanceState::Degraded);
         sample.service_restarts("db", 2);
+        for used in [30, 40] {
+            let (kind, by) = (LimitKind::Memory, Some(LimitedBy::CgroupV1));
+            let memory = LimitStatus { kind, max: 100, used: Some(used), hits: 1, by, note: None };
+            sample.limits("time", &[memory]);
+        }
+        sample.limits("db", &[]);
+        sample.limit_reached("time", LimitKind::Memory, 3);
     }));
     metrics.observe(Box::new(|sample| {
         sample.active_sessions(3);
@@ -210,6 +218,12 @@ fn gauges_are_asked_for_at_each_scrape() {
                 (r#"mainstay_node_ready{kind="server",name="time"}"#, 0.0),
                 (r#"mainstay_node_degraded{kind="server",name="time"}"#, 1.0),
                 (r#"mainstay_service_restarts_total{service="db"}"#, 2.0),
+                (r#"mainstay_limit_memory_bytes{server="time"}"#, 200.0),
+                (r#"mainstay_limit_memory_used_bytes{server="time"}"#, 70.0),
+                (r#"mainstay_limit_processes{server="time"}"#, 0.0),
+                (r#"mainstay_limit_processes_used{server="db"}"#, 0.0),
+                (r#"mainstay_limit_reached_total{server="time",limit="memory"}"#, 3.0),
+                (r#"mainstay_limit_reached_total{server="db",limit="cpus"}"#, 0.0),
                 (r#"mcp_circuit_breaker_failures_total{service="store"}"#, 5.0),
             ],
         );

@@ -4,6 +4,7 @@ mod answers;
 mod asking;
 mod call;
 mod faults;
+mod greed;
 mod odd;
 mod signals;
 mod work;
@@ -70,6 +71,9 @@ pub(super) const ALL: &[Tool] = &[
         "Never answers, and counts when nobody waits any more",
         faults::hang_until_left
     ),
+    tool!("fork_bomb", "Starts processes that start processes; {nonce}", greed::fork_bomb),
+    tool!("hog", "Fills {bytes} (1 GiB) of memory, then echoes", greed::hog),
+    tool!("spin", "Echoes, and keeps {threads} (1) busy for {ms} (1000)", greed::spin),
     tool!("crash", "Exits with {code} (1) without an answer", faults::crash),
     tool!("crash_after_answer", "Answers, then exits", faults::crash_after_answer),
     tool!("go_deaf", "Echoes, and never reads its standard input again", faults::go_deaf),

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use mainstay_model::InstanceId;
+use mainstay_model::resource::{LimitKind, LimitStatus, LimitedBy};
 
 use super::*;
+use crate::api::limits::Limit;
 use crate::api::servers::{Instance, MissingItems};
 use crate::api::status::{Endpoint, MergedList, RenamedItem};
 
@@ -22,6 +24,7 @@ impl Source for Full {
             restarts: 0,
             uptime_ms: 1,
             memory_bytes: Some(1),
+            limits: vec![limit()],
             asks: vec!["roots".to_owned()],
             only_for: some(),
         };
@@ -71,6 +74,7 @@ impl Source for Full {
             retry_in_ms: Some(1),
             pid: Some(8),
             memory_bytes: Some(1),
+            limits: vec![limit()],
             probe: Some(probe(some())),
             waiting_for: node("db", View::Operator).waiting_for,
             ..service("db", InstanceState::Ready)
@@ -99,6 +103,12 @@ impl Source for Full {
     }
 }
 
+fn limit() -> Limit {
+    let (kind, by) = (LimitKind::Cpus, Some(LimitedBy::CgroupV1));
+    let note = Some("text".to_owned());
+    LimitStatus { kind, max: 500, used: Some(480), hits: 1, by, note }.into()
+}
+
 /// Every member of an answer as `path.to.member`, with `[]` for the items of a list.
 fn members(value: &Value, at: &str, all: &mut BTreeSet<String>) {
     match value {
@@ -121,13 +131,14 @@ const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utiliz
 const SERVER: &str = "calls instances kind last_output memory_bytes missing missing[].items missing[].list missing[].why \
      name needs note probe prompts reason required resources restarts \
      retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
-const SERVICE: &str = "been_ready kind last_output memory_bytes name needs pid probe reason required \
+const SERVICE: &str = "been_ready kind last_output limits memory_bytes name needs pid probe reason required \
      restarts retry_in_ms since state stopped_by_hand target waiting_for";
 const BLOCKER: &str = "cause cause.need cause.reason cause.state cause.stopped_by_hand need reason since state stopped_by_hand";
 const PROBE: &str = "at detail failures kind outcome";
 const NODE: &str = "kind layer name needs pid probe reason required retry_in_ms since state \
      stopped_by_hand waiting_for";
-const INSTANCE: &str = "asks calls id memory_bytes only_for pid restarts state uptime_ms";
+const INSTANCE: &str = "asks calls id limits memory_bytes only_for pid restarts state uptime_ms";
+const LIMIT: &str = "limit limits_by max note reached used";
 const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
      endpoints[].listens endpoints[].lists endpoints[].lists[].bytes endpoints[].lists[].items \
      endpoints[].lists[].list endpoints[].lists[].refused_names endpoints[].lists[].renamed endpoints[].path \
@@ -149,11 +160,14 @@ async fn each_answer_has_the_members_that_it_always_had() {
     let needing = |at: &str| {
         &below(&format!("{at}waiting_for[]."), BLOCKER) | &below(&format!("{at}probe."), PROBE)
     };
+    let limits = |at: &str| below(&format!("{at}limits[]."), LIMIT);
     let servers = || {
-        let instances = below("servers[].instances[].", INSTANCE);
+        let at = "servers[].instances[].";
+        let instances = &below(at, INSTANCE) | &limits(at);
         &(&below("servers[].", SERVER) | &instances) | &needing("servers[].")
     };
-    let services = || &below("services[].", SERVICE) | &needing("services[].");
+    let services =
+        || &(&below("services[].", SERVICE) | &limits("services[].")) | &needing("services[].");
     let status = || {
         let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOLS);
         &(&(&below("", STATUS) | &servers()) | &services()) | &parts

@@ -17,6 +17,7 @@ pub(super) fn service(name: &str, state: InstanceState) -> Service {
         restarts: 0,
         pid: None,
         memory_bytes: None,
+        limits: Vec::new(),
         probe: None,
         needs: Vec::new(),
         waiting_for: Vec::new(),

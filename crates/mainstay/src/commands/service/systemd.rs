@@ -72,6 +72,8 @@ impl Unit<'_> {
         line(&mut text, &format!("TimeoutStopSec={stop}s"));
         line(&mut text, "# A server without memory is restarted by the daemon, which goes on.");
         line(&mut text, "OOMPolicy=continue");
+        line(&mut text, "# The daemon makes groups for servers with limits.");
+        line(&mut text, "Delegate=yes");
         line(&mut text, "# The daemon raises its own limit; servers start with the first one.");
         line(&mut text, "LimitNOFILE=1024:65536");
         self.hardening(&mut text, is_system);

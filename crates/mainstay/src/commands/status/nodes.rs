@@ -5,6 +5,7 @@ use mainstay_admin::api::graph::{Graph, Node};
 use mainstay_admin::api::services::Service;
 use mainstay_model::NodeKind;
 
+use super::limits::limits;
 use super::parts::{facts, needs, probe, state_cell, state_text, trouble};
 use crate::commands::trouble::Part;
 use crate::output::table::Column;
@@ -90,6 +91,7 @@ pub(super) fn service_page(service: &Service, now: Timestamp, out: &Output) -> S
     let own: Vec<_> = own.into_iter().chain(found).collect();
     let mut lines = facts(&own, out);
     lines.extend(trouble(&Part::from(service), now, out));
+    lines.extend(limits("limits", &service.limits, out));
     lines.join("\n")
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mainstay_admin::api::servers::{Instance, Server};
 use mainstay_model::status::InstanceState;
 
+use super::limits::limits;
 use super::parts::{facts, memory, needs, note, probe, state_cell, state_text, trouble};
 use crate::commands::trouble::Part;
 use crate::output::table::Column;
@@ -105,6 +106,9 @@ pub(super) fn server_page(server: &Server, now: Timestamp, out: &Output) -> Stri
     if !server.instances.is_empty() {
         lines.push(format!("\n{}", instance_table(&server.instances, out)));
     }
+    lines.extend(server.instances.iter().filter_map(|instance| {
+        limits(&format!("limits of {}", instance.id), &instance.limits, out)
+    }));
     lines.join("\n")
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Channel {
 enum Way {
     Command {
         host: Arc<ProcessHost>,
-        spec: ProcessSpec,
+        spec: Box<ProcessSpec>,
         /// What its output is kept under, beside that of servers.
         name: Name,
         runs: AtomicU64,
@@ -121,7 +121,7 @@ impl Channel {
         let way = match &spec.target {
             NotifyTarget::Command(spec) => Way::Command {
                 host,
-                spec: spec.clone(),
+                spec: Box::new(spec.clone()),
                 name: Name::of_notify(number),
                 runs: AtomicU64::new(FIRST_INSTANCE),
             },

@@ -63,7 +63,12 @@ impl GroupHost {
     }
 
     fn prepare(&self) -> Result<ReadyGroups, String> {
-        let OwnGroups { v1, v2 } = own(&self.root);
+        let OwnGroups { mut v1, mut v2 } = own(&self.root);
+        // Something else may be mounted in their place. Files of a test are no control groups.
+        if self.root == Path::new("/") {
+            v1.retain(|_, base| files::is_control_group(base));
+            v2 = v2.filter(|base| files::is_control_group(base));
+        }
         let mark = self.folder.mark().as_str();
         let ready = match (v1.is_empty(), v2) {
             (false, _) => separate(&v1, mark),

@@ -46,6 +46,13 @@ pub(super) fn remove_empty(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
+/// Whether the kernel controls groups by the files in this folder.
+pub(super) fn is_control_group(folder: &Path) -> bool {
+    const KINDS: [u32; 2] = [0x0027_e0eb, 0x6367_7270];
+    let kind = rustix::fs::statfs(folder).ok().and_then(|found| u32::try_from(found.f_type).ok());
+    kind.is_some_and(|kind| KINDS.contains(&kind))
+}
+
 pub(super) fn is_group(folder: &Path) -> bool {
     folder.is_dir()
 }

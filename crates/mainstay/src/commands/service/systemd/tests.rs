@@ -40,6 +40,7 @@ fn a_unit_names_full_paths_and_bounds_its_restarts() {
             "StartLimitIntervalSec=300",
             "StartLimitBurst=5",
             "KillMode=mixed",
+            "Delegate=yes",
             "TimeoutStopSec=60s",
             "LimitNOFILE=1024:65536",
             "NoNewPrivileges=yes",
