@@ -158,13 +158,12 @@ impl Daemon {
         let answers = Status::new(&gateway, &fleet, metrics.clone(), &addresses, places, sections);
         answers.observe(&host);
         let stop = CancellationToken::new();
+        let own_client = Client::new(&state_dir, CHECKS);
+        let checks = Arc::new(StackChecks::new(Arc::new(answers.clone()), own_client));
+        checks.declare(declared);
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),
-            verifier: Arc::new(StackChecks::new(
-                Arc::new(answers.clone()),
-                Client::new(&state_dir, CHECKS),
-                declared,
-            )),
+            verifier: checks,
             actions: Arc::new(Operator::new(&gateway, &fleet, log, stop.clone(), drain)),
             audit: backend.audit.clone(),
             events: backend.events.clone(),

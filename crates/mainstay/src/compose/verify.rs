@@ -69,8 +69,15 @@ struct Running {
 // === impl StackChecks ===
 
 impl StackChecks {
-    pub(super) fn new(source: Arc<dyn Source>, client: Client, declared: Declared) -> Self {
-        Self { source, client, declared: RwLock::new(declared) }
+    /// Without any declared checks.
+    pub(super) fn new(source: Arc<dyn Source>, client: Client) -> Self {
+        Self { source, client, declared: RwLock::default() }
+    }
+
+    /// Takes over the checks that the configuration declares. Verifications under way keep those that they began
+    /// with.
+    pub(super) fn declare(&self, declared: Declared) {
+        *self.declared.write() = declared;
     }
 
     async fn report(&self, asked: Verification) -> Result<VerifyReport, NothingCalled> {

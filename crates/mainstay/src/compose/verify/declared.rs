@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::verdict::Verdict;
 
 /// All checks that the configuration declares, and the secrets that their results must not show.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::compose) struct Declared {
     pub(super) checks: Arc<[Arc<DeclaredCheck>]>,
     secrets: Arc<BTreeMap<Name, Secrets>>,

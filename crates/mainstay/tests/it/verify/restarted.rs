@@ -10,7 +10,7 @@ const CHECKS: &str = "[[checks]]\nname = 'is there'\nserver = 'one'\ntool = 'ech
                       [[checks]]\nname = 'elsewhere'\ncommand = ['false']\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_waits_until_all_is_ready_and_checks_it() {
+async fn s2_15_a_restart_waits_until_all_is_ready_and_checks_it() {
     let daemon = with(CHECKS)
         .command_server("slow", &crate::shared::misbehave(&["--slow-start=1500"]))
         .start()
