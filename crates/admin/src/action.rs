@@ -25,6 +25,8 @@ pub enum Action {
     StopNode { name: String },
     /// Stops a server or service and starts it again. Done when the start is under way.
     RestartNode { name: String },
+    /// Closes the circuit breaker of a server, service or external, or without a name all of them.
+    ResetBreaker { name: Option<String> },
 }
 
 /// The least important level that the log shows.
@@ -84,6 +86,9 @@ pub enum ActionError {
     /// `names`: the servers and services that there are.
     #[error("there is no server or service {name:?}")]
     NoSuchNode { name: String, names: Vec<String> },
+    /// `names`: what has a circuit breaker.
+    #[error("nothing with a circuit breaker is called {name:?}")]
+    NoSuchBreaker { name: String, names: Vec<String> },
     /// It can't be done now, and may be later.
     #[error("{0}")]
     NotNow(String),
@@ -104,6 +109,7 @@ impl Action {
             Self::StartNode { .. } => "start-node",
             Self::StopNode { .. } => "stop-node",
             Self::RestartNode { .. } => "restart-node",
+            Self::ResetBreaker { .. } => "reset-breaker",
         }
     }
 
@@ -113,6 +119,7 @@ impl Action {
             Self::Stop => None,
             Self::SetLogLevel(level) => Some(level.as_str().to_owned()),
             Self::Refresh { server } => Some(server.clone()),
+            Self::ResetBreaker { name } => name.clone(),
             Self::StartNode { name } | Self::StopNode { name } | Self::RestartNode { name } => {
                 Some(name.clone())
             }

@@ -8,6 +8,7 @@
 
 pub mod actions;
 pub mod audit;
+pub mod breakers;
 pub mod commands;
 pub mod events;
 pub mod graph;

@@ -2,6 +2,7 @@
 
 use mainstay_model::status::Health;
 
+use crate::api::breakers::CircuitBreaker;
 use crate::api::graph::Graph;
 use crate::api::pools::PoolNumbers;
 use crate::api::services::Service;
@@ -40,6 +41,9 @@ pub trait Source: Send + Sync {
 
     /// The services, in the order of the configuration.
     fn services(&self, view: View) -> Vec<Service>;
+
+    /// The circuit breakers, in the order of the configuration.
+    fn breakers(&self, view: View) -> Vec<CircuitBreaker>;
 
     /// The sessions of clients, oldest first.
     fn sessions(&self) -> Vec<Session>;

@@ -15,7 +15,8 @@ mod tests;
 pub(crate) mod wrong;
 
 pub(crate) use daemon::{
-    GraphArgs, NodesArgs, RestartArgs, StatusArgs, StopArgs, UpArgs, VerifyArgs,
+    BreakerArgs, BreakerCommand, GraphArgs, NodesArgs, ResetArgs, RestartArgs, StatusArgs,
+    StopArgs, UpArgs, VerifyArgs,
 };
 
 /// Run MCP servers and the services they need: one daemon starts, watches and shares them
@@ -83,6 +84,9 @@ pub(crate) enum Command {
     /// Stop servers and services after calls in flight have finished, and start them again
     #[command(after_help = examples::RESTART)]
     Restart(RestartArgs),
+    /// List circuit breakers, or close them by hand
+    #[command(after_help = examples::BREAKER)]
+    Breaker(BreakerArgs),
     /// Check that the stack works: servers, services, what they need, and the checks of the configuration
     #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),

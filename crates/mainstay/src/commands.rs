@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 mod add;
+mod breaker;
 mod call;
 mod change;
 mod check;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Graph(args) => graph::run(shared, args, &out),
         Command::Start(args) => nodes::start(shared, args, &out),
         Command::Restart(args) => nodes::restart(shared, args, &out),
+        Command::Breaker(args) => breaker::run(shared, args, &out),
         Command::Verify(args) => verify::run(shared, args, &out),
         Command::Stop(args) if !args.names.is_empty() => nodes::stop(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),

@@ -137,7 +137,8 @@ impl NeedHandle {
 
     fn down(&self) -> UnmetNeed {
         let TroubleTold { state, since, said, retry_in } = self.teller.tell();
-        let since = SystemTime::now().checked_sub(since.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let since =
+            SystemTime::now().checked_sub(since.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH);
         UnmetNeed {
             need: self.id.clone(),
             state: state.to_owned(),
@@ -157,12 +158,19 @@ fn refused_by(view: &BreakerView) -> UnmetNeed {
         _ => ("breaker-half-open", "a trial call is under way".to_owned()),
     };
     let word = if state == "breaker-open" { "open" } else { "half-open" };
-    let times = if failures == 1 { "a failure".to_owned() } else { format!("{failures} failures in a row") };
+    let times = if failures == 1 {
+        "a failure".to_owned()
+    } else {
+        format!("{failures} failures in a row")
+    };
     UnmetNeed {
         need: view.id.clone(),
         state: state.to_owned(),
         since: view.since_date(),
-        reason: format!("{}, whose circuit breaker is {word} after {times}: {error}; {next}", view.id),
+        reason: format!(
+            "{}, whose circuit breaker is {word} after {times}: {error}; {next}",
+            view.id
+        ),
         retry_after_ms: Some(millis(view.retry_in())),
     }
 }
@@ -275,14 +283,20 @@ impl Pool {
         let reasons: Vec<_> = unmet.iter().map(|need| need.reason.as_str()).collect();
         let works = self.working_tools();
         let server = &self.name;
-        let say = format!("{tool} of server {server} can't be used now: it needs {}", reasons.join(", and "));
+        let say = format!(
+            "{tool} of server {server} can't be used now: it needs {}",
+            reasons.join(", and ")
+        );
         let hint = match works.count {
             0 => format!("no tool of {server} works without it; other servers go on working"),
             1 => format!("{} of {server} works without it", works.names.join(", ")),
             count => {
                 let more = count.saturating_sub(works.names.len());
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{count} tools of {server} work without it: {}{more}", works.names.join(", "))
+                format!(
+                    "{count} tools of {server} work without it: {}{more}",
+                    works.names.join(", ")
+                )
             }
         };
         let retry = unmet.iter().filter_map(|need| need.retry_after_ms).max();

@@ -193,7 +193,7 @@ fn problem(error: ActionError) -> Rejection {
         ActionError::NoSuchServer { servers, .. } => {
             Rejection::no_such_server("member `server`", servers.into_iter())
         }
-        ActionError::NoSuchNode { names, .. } => {
+        ActionError::NoSuchNode { names, .. } | ActionError::NoSuchBreaker { names, .. } => {
             Rejection::new(StatusCode::NOT_FOUND, text).at("member `name`").names(names.into_iter())
         }
         ActionError::NotNow(_) => Rejection::new(StatusCode::CONFLICT, text)

@@ -5,6 +5,7 @@ use mainstay_model::{InstanceId, Name, Need};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::breakers::RefusedTools;
 use super::graph::{Blocker, Probe};
 use super::limits::Limit;
 use super::words;
@@ -95,6 +96,9 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub probe: Option<Probe>,
+    /// Its tools that are refused at the moment, because something is down that they need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_tools: Vec<RefusedTools>,
     pub instances: Vec<Instance>,
 }
 

@@ -7,6 +7,7 @@ use mainstay_model::status::Health;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::breakers::CircuitBreaker;
 use super::pools::ConnectionPool;
 use super::servers::Server;
 use super::services::Service;
@@ -20,6 +21,10 @@ pub struct DaemonStatus {
     pub status: Health,
     /// Names of breakers with `CLOSED`, `HALF_OPEN` or `OPEN`.
     pub circuit_breakers: BTreeMap<String, String>,
+    /// The circuit breakers that are not closed.
+    #[serde(default)]
+    #[schema(required)]
+    pub tripped_breakers: Vec<CircuitBreaker>,
     /// The version of the daemon.
     pub version: String,
     /// The number of the daemon's process.

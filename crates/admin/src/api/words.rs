@@ -61,6 +61,11 @@ pub(super) fn need() -> Object {
         .build()
 }
 
+/// The state of a circuit breaker.
+pub(super) fn breaker() -> Object {
+    one_of(mainstay_telemetry::Breaker::ALL.iter().map(|breaker| breaker.as_str())).build()
+}
+
 /// A list of [`Need`](mainstay_model::Need)s.
 pub(super) fn needs() -> Array {
     Array::new(need())

@@ -11,6 +11,7 @@ use super::{Answer, Client, ClientError, request};
 use crate::action::Action;
 use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
 use crate::api::audit::AuditPage;
+use crate::api::breakers::{CircuitBreakers, ResetBreakerRequest};
 use crate::api::events::{EventPage, EventRecord};
 use crate::api::graph::Graph;
 use crate::api::logs::{LogLine, LogPage};
@@ -66,6 +67,10 @@ impl Client {
 
     pub async fn services(&self) -> Result<Services, ClientError> {
         self.read("/api/services").await
+    }
+
+    pub async fn breakers(&self) -> Result<CircuitBreakers, ClientError> {
+        self.read("/api/breakers").await
     }
 
     pub async fn sessions(&self) -> Result<Sessions, ClientError> {
@@ -140,6 +145,9 @@ impl Client {
             | Action::StopNode { name }
             | Action::RestartNode { name } => {
                 self.write(&path, &NodeRequest { name, dry_run }).await
+            }
+            Action::ResetBreaker { name } => {
+                self.write(&path, &ResetBreakerRequest { name, dry_run }).await
             }
         }
     }

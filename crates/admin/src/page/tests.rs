@@ -14,6 +14,7 @@ fn status(servers: Vec<Server>) -> DaemonStatus {
     DaemonStatus {
         status: Health::Degraded,
         circuit_breakers: BTreeMap::new(),
+        tripped_breakers: Vec::new(),
         version: "1.2.3".to_owned(),
         pid: 7,
         uptime_ms: 93_784_000,

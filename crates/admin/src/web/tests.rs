@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::{Admin, Asked, Parts, document};
 use crate::access::{Peer, Tokens};
 use crate::action::{Action, ActionError, Actions, Carrying, Done, Drain, LogLevel};
+use crate::api::breakers::{CircuitBreaker, RefusedTools};
 use crate::api::graph::{Blocker, Cause, Graph, Node, Probe};
 use crate::api::openapi;
 use crate::api::pools::{ConnectionPool, PoolHealth, PoolNumbers};
@@ -39,7 +40,7 @@ mod events;
 mod fields;
 mod values;
 
-use self::values::{node, probe, server, service, session};
+use self::values::{breaker, node, probe, refused_tools, server, service, session};
 
 struct Fake(Health);
 
@@ -50,6 +51,7 @@ impl Source for Fake {
         DaemonStatus {
             status: self.0,
             circuit_breakers: BTreeMap::from([("store".to_owned(), "OPEN".to_owned())]),
+            tripped_breakers: vec![breaker()],
             version: "1.2.3".to_owned(),
             pid: 7,
             uptime_ms: 1,
@@ -101,6 +103,10 @@ impl Source for Fake {
 
     fn services(&self, view: View) -> Vec<Service> {
         self.status(view).services
+    }
+
+    fn breakers(&self, _: View) -> Vec<CircuitBreaker> {
+        vec![breaker()]
     }
 
     fn sessions(&self) -> Vec<Session> {

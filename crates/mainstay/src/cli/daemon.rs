@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use mainstay_admin::api::verify::TIMEOUT_MS_MAX;
 
 #[derive(Debug, Clone, Default, Args)]
@@ -76,6 +76,33 @@ pub(crate) struct RestartArgs {
     /// Return when the start is under way, without the checks of `mainstay verify`
     #[arg(long)]
     pub(crate) no_verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BreakerArgs {
+    #[command(subcommand)]
+    pub(crate) command: BreakerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakerCommand {
+    /// List the circuit breakers of servers, services and externals
+    List,
+    /// Close circuit breakers: calls pass again at once
+    Reset(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// The servers, services and externals
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub(crate) names: Vec<String>,
+    /// All of them
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+    /// Print what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -74,6 +74,15 @@ Calls in flight have `gateway.drain_timeout` to finish (30 s by default). The co
 restarted is ready, for 3 minutes at most, and ends with the checks of `mainstay verify NAME`: with exit code 1 \
 if one fails. `mainstay stop && mainstay up --detach` restarts the daemon.";
 
+pub(super) const BREAKER: &str = "\
+Examples:
+  mainstay breaker list
+  mainstay breaker reset weather
+  mainstay breaker reset --all --dry-run
+
+A breaker opens after several failures in a row, refuses calls at once, and lets one call through when its \
+`recovery` is over. docs/breakers.md says what counts. A breaker that is reset opens again if calls go on failing.";
+
 pub(super) const VERIFY: &str = "\
 Examples:
   mainstay verify

@@ -44,6 +44,9 @@ const ARGUMENTS: &[(&str, &str, Names)] = &[
     ("remove", "name", Names::All),
 ];
 
+/// The same of commands that have commands of their own.
+const NESTED: &[(&str, &str, &str, Names)] = &[("breaker", "reset", "names", Names::Nodes)];
+
 /// The arguments that are names of clients or files, by command.
 const CLIENTS_OR_FILES: &[(&str, &str)] = &[("import", "files"), ("init", "from")];
 
@@ -85,6 +88,13 @@ fn with_names(whole: Command, typed: &Typed) -> Command {
     let whole = CLIENTS_OR_FILES.iter().fold(whole, |whole, (command, argument)| {
         let either = ArgValueCompleter::new(clients_and_files);
         whole.mut_subcommand(command, |own| own.mut_arg(argument, |argument| argument.add(either)))
+    });
+    let whole = NESTED.iter().fold(whole, |whole, &(command, inner, argument, names)| {
+        let typed = typed.clone();
+        let names = ArgValueCandidates::new(move || names.find(&typed));
+        whole.mut_subcommand(command, |own| {
+            own.mut_subcommand(inner, |own| own.mut_arg(argument, |argument| argument.add(names)))
+        })
     });
     ARGUMENTS.iter().fold(whole, |whole, &(command, argument, names)| {
         let typed = typed.clone();

@@ -217,9 +217,24 @@ fn remarks(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
     });
     let notes = status.endpoints.iter().flat_map(list_notes);
     let untold = status.notifications.iter().filter_map(|one| untold(one, now));
-    let breakers = status.circuit_breakers.iter();
-    let breakers = breakers.map(|(name, state)| format!("breaker {name} is {state}"));
-    groups.chain(notes).chain(untold).chain(breakers).collect()
+    let breakers = status.tripped_breakers.iter();
+    let breakers = breakers
+        .map(|one| format!("the circuit breaker of {} is {}", one.name, super::breaker::said(one)));
+    let refused = status.servers.iter().flat_map(refused_tools);
+    groups.chain(notes).chain(untold).chain(breakers).chain(refused).collect()
+}
+
+/// The tools of a server that are refused because something is down that they need.
+fn refused_tools(server: &Server) -> impl Iterator<Item = String> + '_ {
+    server.refused_tools.iter().map(|refused| {
+        let tools = match refused.tools.as_slice() {
+            [] => format!("tools of {} that match {}", server.name, refused.patterns.join(", ")),
+            [one] => format!("tool {one} of {}", server.name),
+            more => format!("{} tools of {} ({})", more.len(), server.name, more.join(", ")),
+        };
+        let is = if refused.tools.len() == 1 { "is" } else { "are" };
+        format!("{tools} {is} refused: {}", refused.reason)
+    })
 }
 
 /// Sessions and memory.

@@ -115,6 +115,7 @@ impl Actions for Operator {
                 Action::StartNode { name } => self.start_node(&name, dry_run).await,
                 Action::StopNode { name } => self.stop_node(&name, dry_run).await,
                 Action::RestartNode { name } => self.restart_node(&name, dry_run).await,
+                Action::ResetBreaker { name } => self.reset_breakers(name.as_deref(), dry_run),
             }
         })
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use mainstay_admin::ActionError;
 use mainstay_admin::action::{Done, Drain};
 use mainstay_fleet::{Fleet, Stopping, UnknownNode};
+use mainstay_model::Need;
+use mainstay_supervisor::breaker::ChangeWhy;
 
 use super::actions::Operator;
 
@@ -25,6 +27,42 @@ impl Operator {
         }
         fleet.start_by_hand(name).await.map_err(error)?;
         Ok(Done::from(waiting(&fleet, name).unwrap_or_else(|| format!("{id} is starting"))))
+    }
+
+    /// Closes the circuit breaker of a node, or of all nodes.
+    pub(super) fn reset_breakers(
+        &self,
+        name: Option<&str>,
+        dry_run: bool,
+    ) -> Result<Done, ActionError> {
+        let all: Vec<_> = self.fleet()?.breakers().collect();
+        let is_meant =
+            |id: &Need| name.is_none_or(|name| id.name.as_str() == name || id.to_string() == name);
+        let meant: Vec<_> = all.iter().filter(|breaker| is_meant(breaker.id())).collect();
+        if let (true, Some(name)) = (meant.is_empty(), name) {
+            let names = all.iter().map(|breaker| breaker.id().name.to_string()).collect();
+            return Err(ActionError::NoSuchBreaker { name: name.to_owned(), names });
+        }
+        let open = meant.iter().filter(|breaker| match dry_run {
+            true => !breaker.is_closed(),
+            false => breaker.reset(ChangeWhy::Reset),
+        });
+        let open: Vec<_> = open.map(|breaker| breaker.id().name.to_string()).collect();
+        let would = if dry_run { "would be closed" } else { "closed" };
+        Ok(Done::from(match (open.as_slice(), name) {
+            ([], Some(name)) => format!("the breaker of {name} is closed already"),
+            ([], None) => "all breakers are closed already".to_owned(),
+            ([one], _) => {
+                format!("the breaker of {one} {}{would}", if dry_run { "" } else { "is " })
+            }
+            (more, _) => {
+                format!(
+                    "the breakers of {} {}{would}",
+                    more.join(", "),
+                    if dry_run { "" } else { "are " }
+                )
+            }
+        }))
     }
 
     pub(super) async fn stop_node(&self, name: &str, dry_run: bool) -> Result<Done, ActionError> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use mainstay_admin::api::breakers::{CircuitBreaker, RefusedTools};
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
@@ -101,7 +102,7 @@ impl Status {
                     sample.node(node.id.kind.as_str(), node.id.name.as_str(), state);
                 }
             }
-            for breaker in status.breakers() {
+            for breaker in status.breaker_views() {
                 let name = breaker.id.name.as_str();
                 sample.breaker(name, label(breaker.position), breaker.failures_counted);
             }
@@ -137,7 +138,7 @@ impl Status {
     }
 
     /// The circuit breakers of all servers, services and externals, as they are now.
-    fn breakers(&self) -> Vec<BreakerView> {
+    fn breaker_views(&self) -> Vec<BreakerView> {
         let fleet = self.fleet.upgrade();
         let breakers = fleet.iter().flat_map(|fleet| fleet.breakers());
         breakers.map(|breaker| breaker.view()).collect()
@@ -201,6 +202,7 @@ impl Status {
             if let Some(fleet) = &fleet {
                 Nodes { fleet, clock: self.clock, view }.complete(&mut server);
             }
+            server.refused_tools = refused_tools(pool);
             server
         };
         gateway.pools().iter().map(server).collect()
@@ -237,10 +239,15 @@ impl Source for Status {
         });
         let connection_pool = ConnectionPool::of(pools);
         let graph = self.graph(View::Open);
-        let breakers = self.breakers();
+        let breakers = self.breaker_views();
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
             status: word(&servers, &services, draining, gateway.as_deref(), is_tripped(&breakers)),
+            tripped_breakers: breakers
+                .iter()
+                .filter(|breaker| breaker.position != Position::Closed)
+                .map(|breaker| shown_breaker(breaker, view))
+                .collect(),
             circuit_breakers: breakers
                 .iter()
                 .map(|breaker| {
@@ -292,7 +299,7 @@ impl Source for Status {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
         let (servers, services) = (self.servers(&gateway, View::Open), self.services(View::Open));
         let draining = gateway.is_draining();
-        word(&servers, &services, draining, Some(&gateway), is_tripped(&self.breakers()))
+        word(&servers, &services, draining, Some(&gateway), is_tripped(&self.breaker_views()))
     }
 
     fn graph(&self, view: View) -> Graph {
@@ -303,6 +310,10 @@ impl Source for Status {
     fn services(&self, view: View) -> Vec<Service> {
         let Some(fleet) = self.fleet.upgrade() else { return Vec::new() };
         Nodes { fleet: &fleet, clock: self.clock, view }.services()
+    }
+
+    fn breakers(&self, view: View) -> Vec<CircuitBreaker> {
+        self.breaker_views().iter().map(|breaker| shown_breaker(breaker, view)).collect()
     }
 
     fn sessions(&self) -> Vec<Session> {
@@ -381,6 +392,42 @@ fn word(
         Health::Ok if is_tripped || unstored() => Health::Degraded,
         health => health,
     }
+}
+
+fn shown_breaker(breaker: &BreakerView, view: View) -> CircuitBreaker {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let last = breaker.last_failure.as_ref();
+    CircuitBreaker {
+        name: breaker.id.name.clone(),
+        kind: breaker.id.kind,
+        state: label(breaker.position).as_str().to_owned(),
+        since: breaker.since_date(),
+        enabled: breaker.spec.enabled,
+        failures: breaker.failures_in_a_row,
+        failures_max: breaker.spec.failures,
+        failures_total: breaker.failures_counted,
+        recovery_ms: millis(breaker.spec.recovery),
+        last_error: last.map(|(failure, _)| match view {
+            View::Operator => failure.reason.clone(),
+            View::Open => failure.brief(),
+        }),
+        last_error_ago_ms: last.map(|(_, ago)| millis(*ago)),
+        next_trial_in_ms: breaker.next_trial_in.map(millis),
+        trial_under_way: breaker.is_trying,
+    }
+}
+
+fn refused_tools(pool: &Pool) -> Vec<RefusedTools> {
+    let of = |refused: mainstay_pool::RefusedTools| RefusedTools {
+        need: refused.need.need,
+        state: refused.need.state,
+        since: refused.need.since,
+        reason: refused.need.reason,
+        retry_in_ms: refused.need.retry_after_ms,
+        patterns: refused.patterns,
+        tools: refused.tools,
+    };
+    pool.refused_tools().into_iter().map(of).collect()
 }
 
 /// Whether a circuit breaker refuses calls.

@@ -47,6 +47,7 @@ macro_rules! pages {
 pages! {
     the_readme: "README.md",
     api: "docs/api.md",
+    breakers: "docs/breakers.md",
     clients: "docs/clients.md",
     configuration: "docs/configuration.md",
     graph: "docs/graph.md",

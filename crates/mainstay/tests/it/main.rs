@@ -4,6 +4,7 @@
 
 mod admin;
 mod alone;
+mod breakers;
 mod by_hand;
 mod clients;
 mod completion;

@@ -12,6 +12,7 @@ mod one_by_one;
 mod order;
 mod programs;
 mod proof;
+mod vectors;
 
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};

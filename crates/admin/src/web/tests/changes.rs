@@ -44,6 +44,7 @@ async fn each_action_reads_its_body() {
     let start = |name: &str| Action::StartNode { name: name.to_owned() };
     let stop = |name: &str| Action::StopNode { name: name.to_owned() };
     let restart = |name: &str| Action::RestartNode { name: name.to_owned() };
+    let reset = |name: Option<&str>| Action::ResetBreaker { name: name.map(ToOwned::to_owned) };
     for (path, body, code, action) in [
         ("stop", "", 202, Some((Action::Stop, false))),
         ("stop", r#"{"dry_run":true}"#, 200, Some((Action::Stop, true))),
@@ -59,6 +60,9 @@ async fn each_action_reads_its_body() {
         ("stop-node", r#"{"name":"db","dry_run":true}"#, 200, Some((stop("db"), true))),
         ("restart-node", r#"{"name":"db"}"#, 200, Some((restart("db"), false))),
         ("stop-node", r#"{"name":"dc"}"#, 404, Some((stop("dc"), false))),
+        ("reset-breaker", r#"{"name":"db"}"#, 200, Some((reset(Some("db")), false))),
+        ("reset-breaker", r#"{"dry_run":true}"#, 200, Some((reset(None), true))),
+        ("reset-breaker", r#"{"all":true}"#, 400, None),
         // Without a name nothing stops, least of all the daemon.
         ("stop-node", "", 400, None),
         ("stop", r#"{"name":"db"}"#, 400, None),

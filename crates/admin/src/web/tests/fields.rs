@@ -44,6 +44,7 @@ impl Source for Full {
             instances: vec![instance],
             waiting_for: node("db", View::Operator).waiting_for,
             probe: Some(probe(some())),
+            refused_tools: vec![refused_tools()],
             ..server("time", InstanceState::Ready)
         };
         let mut status = Fake(Health::Loading).status(view);
@@ -90,6 +91,10 @@ impl Source for Full {
         self.status(view).services
     }
 
+    fn breakers(&self, _: View) -> Vec<CircuitBreaker> {
+        vec![breaker()]
+    }
+
     fn sessions(&self) -> Vec<Session> {
         vec![session()]
     }
@@ -129,10 +134,13 @@ const SESSION: &str = "age_ms calls endpoint idle_ms number revision streams use
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
 const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
 const SERVER: &str = "calls instances kind last_output memory_bytes missing missing[].items missing[].list missing[].why \
-     name needs note probe prompts reason required resources restarts \
+     name needs note probe prompts reason refused_tools required resources restarts \
      retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
 const SERVICE: &str = "been_ready kind last_output limits memory_bytes name needs pid probe reason required \
      restarts retry_in_ms since state stopped_by_hand target waiting_for";
+const BREAKER: &str = "enabled failures failures_max failures_total kind last_error last_error_ago_ms name \
+     next_trial_in_ms recovery_ms since state trial_under_way";
+const REFUSED: &str = "need patterns reason retry_in_ms since state tools";
 const BLOCKER: &str = "cause cause.need cause.reason cause.state cause.stopped_by_hand need reason since state stopped_by_hand";
 const PROBE: &str = "at detail failures kind outcome";
 const NODE: &str = "kind layer name needs pid probe reason required retry_in_ms since state \
@@ -149,7 +157,7 @@ const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.stor
      memory_usage.budgets.whole.refusals memory_usage.budgets.whole.used_bytes \
      memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes notifications notifications[].failing_since \
      notifications[].reason notifications[].section notifications[].target pid servers services sessions \
-     state_dir status uptime_ms version volumes config_file mcp_url";
+     state_dir status tripped_breakers uptime_ms version volumes config_file mcp_url";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 
 #[tokio::test]
@@ -164,12 +172,14 @@ async fn each_answer_has_the_members_that_it_always_had() {
     let servers = || {
         let at = "servers[].instances[].";
         let instances = &below(at, INSTANCE) | &limits(at);
-        &(&below("servers[].", SERVER) | &instances) | &needing("servers[].")
+        let refused = below("servers[].refused_tools[].", REFUSED);
+        &(&(&below("servers[].", SERVER) | &instances) | &refused) | &needing("servers[].")
     };
     let services =
         || &(&below("services[].", SERVICE) | &limits("services[].")) | &needing("services[].");
     let status = || {
         let parts = &below("sessions.", SESSIONS) | &below("connection_pool.", POOLS);
+        let parts = &parts | &below("tripped_breakers[].", BREAKER);
         &(&(&below("", STATUS) | &servers()) | &services()) | &parts
     };
     let each = below("active_sessions[].", SESSION);
@@ -185,6 +195,7 @@ async fn each_answer_has_the_members_that_it_always_had() {
             &below("", "nodes") | &nodes
         }),
         ("/api/sessions", sessions),
+        ("/api/breakers", &below("", "breakers") | &below("breakers[].", BREAKER)),
         ("/stats/pool", below("", POOL)),
         ("/stats/pool?server=time", below("", POOL)),
         ("/health", below("", HEALTH)),

@@ -70,6 +70,36 @@ pub(super) fn probe(detail: Option<String>) -> Probe {
     }
 }
 
+pub(super) fn breaker() -> CircuitBreaker {
+    CircuitBreaker {
+        name: Name::try_new("store").unwrap(),
+        kind: NodeKind::External,
+        state: "OPEN".to_owned(),
+        since: "2026-01-01T00:00:00Z".to_owned(),
+        enabled: true,
+        failures: 5,
+        failures_max: 5,
+        failures_total: 7,
+        recovery_ms: 60_000,
+        last_error: Some("text".to_owned()),
+        last_error_ago_ms: Some(1),
+        next_trial_in_ms: Some(1),
+        trial_under_way: false,
+    }
+}
+
+pub(super) fn refused_tools() -> RefusedTools {
+    RefusedTools {
+        need: "external:store".parse().unwrap(),
+        state: "breaker-open".to_owned(),
+        since: "2026-01-01T00:00:00Z".to_owned(),
+        reason: "text".to_owned(),
+        retry_in_ms: Some(1),
+        patterns: vec!["search_*".to_owned()],
+        tools: vec!["search_all".to_owned()],
+    }
+}
+
 pub(super) fn session() -> Session {
     Session {
         number: 1,
@@ -111,6 +141,7 @@ pub(super) fn server(name: &str, state: InstanceState) -> Server {
         waiting_for: Vec::new(),
         stopped_by_hand: false,
         probe: None,
+        refused_tools: Vec::new(),
         instances: Vec::new(),
     }
 }

@@ -28,7 +28,10 @@ fn status() -> DaemonStatus {
     });
     let modern = json!({ "revision": "2026-07-28", "note": "speaks it only" });
     serde_json::from_value(json!({
-        "status": "degraded", "circuit_breakers": { "store": "OPEN" }, "version": "1.2.3",
+        "status": "degraded", "circuit_breakers": { "store": "OPEN" }, "tripped_breakers": [{ "name": "store", "kind": "external",
+            "state": "OPEN", "since": "2026-01-01T00:00:00Z", "enabled": true, "failures": 5, "failures_max": 5,
+            "failures_total": 7, "recovery_ms": 60_000, "last_error": "it answered HTTP 500",
+            "next_trial_in_ms": 12_000, "trial_under_way": false }], "version": "1.2.3",
         "pid": 7, "uptime_ms": 3_700_000, "listen": ["127.0.0.1:8000"], "state_dir": "/state",
         "sessions": { "active": 3, "max": 10_000, "calls": 1, "listens": 2, "streams": 1 },
         "connection_pool":
@@ -89,7 +92,7 @@ new is ready, and speaks it only
 /mcp publishes 3 names that differ from the servers' own (see --json)
 /mcp publishes 1 name that most model APIs refuse: set names = \"strict\" in [gateway]
 notify.2 (https://hooks.example.org) could not tell anybody for 1 min: it answered HTTP 500
-breaker store is OPEN
+the circuit breaker of store is open after 5 failures in a row: it answered HTTP 500; the next trial is in 12 s
 
 ADDRESS    LISTENS  OPEN STREAMS
 /mcp       2        0

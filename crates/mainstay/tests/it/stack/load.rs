@@ -166,6 +166,7 @@ fn note(
             "SERVER_LOADING",
             "SERVER_UNAVAILABLE",
             "DEGRADED",
+            "BREAKER_OPEN",
             "OUTCOME_UNKNOWN",
             "DEADLINE_EXCEEDED",
         ];

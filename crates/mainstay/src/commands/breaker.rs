@@ -1,0 +1,111 @@
+//! `mainstay breaker list` and `mainstay breaker reset`: circuit breakers, and closing them by hand.
+
+use std::time::Duration;
+
+use mainstay_admin::Action;
+use mainstay_admin::api::breakers::CircuitBreaker;
+use mainstay_telemetry::Breaker;
+use mainstay_telemetry::events::rounded;
+use serde_json::json;
+
+use super::daemon;
+use crate::cli::{BreakerArgs, BreakerCommand, ResetArgs, Shared};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::output::table::{Cell, Column};
+
+pub(super) fn run(shared: &Shared, args: &BreakerArgs, out: &Output) -> Result<Exit, Failure> {
+    match &args.command {
+        BreakerCommand::List => list(shared, out),
+        BreakerCommand::Reset(args) => reset(shared, args, out),
+    }
+}
+
+fn list(shared: &Shared, out: &Output) -> Result<Exit, Failure> {
+    let client = daemon::client(shared)?;
+    let all = daemon::block_on(async { Ok(client.breakers().await?) })?;
+    if out.json {
+        out.value(&all);
+    } else if all.breakers.is_empty() {
+        out.line("no server, service or external is configured");
+    } else {
+        out.line(table(&all.breakers, out).trim_end());
+    }
+    Ok(Exit::Done)
+}
+
+fn reset(shared: &Shared, args: &ResetArgs, out: &Output) -> Result<Exit, Failure> {
+    let client = daemon::client(shared)?;
+    let names: Vec<_> = match args.all {
+        true => vec![None],
+        false => args.names.iter().cloned().map(Some).collect(),
+    };
+    let done = daemon::block_on(async {
+        let mut done = Vec::new();
+        for name in names {
+            done.push(client.act(Action::ResetBreaker { name }, args.dry_run).await?);
+        }
+        Ok(done)
+    })?;
+    if out.json {
+        out.value(&json!({ "done": done }));
+    }
+    for done in &done {
+        match (out.json, args.dry_run) {
+            (true, _) => {}
+            (false, true) => out.line(&done.message),
+            (false, false) => out.done(&done.message),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What is told about a breaker that is not closed, as the rest of a sentence: "open for 12 s; the next trial is in
+/// 48 s".
+pub(super) fn said(breaker: &CircuitBreaker) -> String {
+    let next = match (breaker.next_trial_in_ms, breaker.trial_under_way) {
+        (Some(left), _) => format!("; the next trial is in {}", time(left)),
+        (None, true) => "; a trial is under way".to_owned(),
+        (None, false) => "; the next call is a trial".to_owned(),
+    };
+    let error = breaker.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let failures = breaker.failures;
+    let times = if failures == 1 { "1 failure".to_owned() } else { format!("{failures} failures") };
+    let is = if breaker.state == Breaker::Open.as_str() { "open" } else { "half-open" };
+    format!("{is} after {times} in a row{error}{next}")
+}
+
+fn table(breakers: &[CircuitBreaker], out: &Output) -> String {
+    let rows = breakers.iter().map(|breaker| {
+        let state = match (breaker.enabled, breaker.next_trial_in_ms) {
+            (false, _) => "off".to_owned(),
+            (true, Some(left)) => format!("open, trial in {}", time(left)),
+            (true, None) => breaker.state.to_lowercase().replace('_', "-"),
+        };
+        let error = match (&breaker.last_error, breaker.last_error_ago_ms) {
+            (Some(error), Some(ago)) => format!("{error} ({} ago)", time(ago)),
+            _ => "-".to_owned(),
+        };
+        [
+            Cell::from(breaker.name.as_str()),
+            Cell::from(breaker.kind.as_str()),
+            Cell::from(state.as_str()),
+            Cell::from(format!("{} of {}", breaker.failures, breaker.failures_max).as_str()),
+            Cell::from(time(breaker.recovery_ms).as_str()),
+            Cell::from(error.as_str()),
+        ]
+    });
+    let columns = [
+        Column::whole("NAME"),
+        Column::whole("KIND"),
+        Column::whole("STATE"),
+        Column::whole("FAILURES"),
+        Column::whole("RECOVERY"),
+        Column::text("LAST ERROR"),
+    ];
+    out.table(columns, &rows.collect::<Vec<_>>())
+}
+
+fn time(ms: u64) -> String {
+    rounded(Duration::from_millis(ms))
+}
