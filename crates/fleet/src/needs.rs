@@ -26,7 +26,7 @@ impl Fleet {
         let id = graph.id(no).clone();
         let teller = NodeTrouble { fleet: own.clone(), name: id.name.clone() };
         let breaker = self.members[no.0].breaker().cloned();
-        self.needs.put(id, breaker, Box::new(teller));
+        self.needs.put(&id, breaker, Box::new(teller));
         self.show_on_board(&graph, no);
     }
 

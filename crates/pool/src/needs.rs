@@ -75,7 +75,7 @@ const NAMED_MAX: usize = 5;
 
 impl NeedBoard {
     /// Adds a node that is down, in place of one of the same name.
-    pub fn put(&self, id: Need, breaker: Option<Arc<Breaker>>, teller: Box<dyn Trouble>) {
+    pub fn put(&self, id: &Need, breaker: Option<Arc<Breaker>>, teller: Box<dyn Trouble>) {
         let is_down = AtomicBool::new(true);
         let handle = Arc::new(NeedHandle { id: id.clone(), is_down, breaker, teller });
         self.0.rcu(|all| {

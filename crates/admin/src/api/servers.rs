@@ -182,6 +182,7 @@ impl From<ServerStatus> for Server {
             waiting_for: Vec::new(),
             stopped_by_hand: false,
             probe: None,
+            refused_tools: Vec::new(),
             instances: server.instances.into_iter().map(Instance::from).collect(),
         }
     }

@@ -63,7 +63,8 @@ pub(super) fn need() -> Object {
 
 /// The state of a circuit breaker.
 pub(super) fn breaker() -> Object {
-    one_of(mainstay_telemetry::Breaker::ALL.iter().map(|breaker| breaker.as_str())).build()
+    use mainstay_telemetry::Breaker;
+    one_of([Breaker::Closed, Breaker::HalfOpen, Breaker::Open].map(Breaker::as_str)).build()
 }
 
 /// A list of [`Need`](mainstay_model::Need)s.

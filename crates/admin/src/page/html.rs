@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write};
 use mainstay_model::status::{Health, InstanceState};
 
 use super::STYLE;
+use crate::api::breakers::CircuitBreaker;
 use crate::api::servers::Server;
 use crate::api::status::{DaemonStatus, Endpoint};
 
@@ -51,6 +52,7 @@ fn write_page(to: &mut String, status: &DaemonStatus, base: &str) -> fmt::Result
     connect(to, base)?;
     addresses(to, &status.endpoints, base)?;
     servers(to, &status.servers)?;
+    breakers(to, &status.tripped_breakers)?;
     beside(to)?;
     to.write_str("</body>\n</html>\n")
 }
@@ -81,6 +83,28 @@ fn addresses(to: &mut String, endpoints: &[Endpoint], base: &str) -> fmt::Result
             Escaped(base),
             Escaped(&endpoint.path),
             Escaped(&names.join(", "))
+        )?;
+    }
+    to.write_str("</table></div>\n")
+}
+
+/// The circuit breakers that are not closed; nothing where all are.
+fn breakers(to: &mut String, breakers: &[CircuitBreaker]) -> fmt::Result {
+    if breakers.is_empty() {
+        return Ok(());
+    }
+    to.write_str(
+        "<h2>Circuit breakers</h2>\n<p>These refuse calls at the moment.</p>\n<div class=\"scroll\"><table>\n\
+         <tr><th>Of</th><th>State</th><th>Since</th><th>Last error</th></tr>\n",
+    )?;
+    for breaker in breakers {
+        writeln!(
+            to,
+            "<tr><td>{}</td><td class=\"bad\">{}</td><td>{}</td><td class=\"words\">{}</td></tr>",
+            Escaped(breaker.name.as_str()),
+            Escaped(&breaker.state),
+            Escaped(&plain_time(&breaker.since)),
+            Escaped(breaker.last_error.as_deref().unwrap_or_default()),
         )?;
     }
     to.write_str("</table></div>\n")

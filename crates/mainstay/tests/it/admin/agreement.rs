@@ -199,7 +199,7 @@ fn servers_agree(all: &Answers) {
         }
         if let Some(breakers) = status.get("circuit_breakers") {
             let breakers = breakers.as_object().unwrap();
-            for server in servers {
+            for server in status["servers"].as_array().unwrap() {
                 assert_eq!(breakers[server["name"].as_str().unwrap()], "CLOSED", "{status}");
             }
         }
