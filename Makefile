@@ -33,7 +33,7 @@ bench: yardsticks ## measure Mainstay and its peers side by side, in one table
 	cargo build --release --package mainstay --package mainstay-bench
 	cargo run --release --package mainstay-bench -- run
 
-proof: ## longer proofs on what is built for users: attacks on memory, archive and image, the example stack (as root)
+proof: ## longer proofs on what is built for users: attacks on memory, servers beyond their limits, archive and image, the example stack (as root)
 	cargo xtask proof
 
 conformance: ## the protocol's own suite, and official clients and servers, through the gateway

@@ -18,10 +18,16 @@ struct Proof {
     variable: &'static str,
 }
 
-const PROOFS: [Proof; 3] = [
+const PROOFS: [Proof; 4] = [
     Proof {
         name: "memory",
         tests: "memory::proof::",
+        build: release,
+        variable: "MAINSTAY_PROOF_BINARY",
+    },
+    Proof {
+        name: "limits",
+        tests: "servers::limits::proof::",
         build: release,
         variable: "MAINSTAY_PROOF_BINARY",
     },

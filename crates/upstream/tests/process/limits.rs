@@ -71,11 +71,14 @@ const BOMB: &str = "import os, time\n\
 #[tokio::test]
 async fn a_fork_bomb_is_bounded_named_and_ended_to_the_last_process() {
     let world = World::open().await;
-    let mut bomb = world.spawn(&with(python(BOMB), FEW)).await;
-    if !is_of_group(&world, &bomb, LimitKind::Processes).await {
-        bomb.stop(StopGraces::NONE).await;
+    // Nothing would bound it where there are no groups.
+    let mut harmless = world.spawn(&with(sh("exec sleep 600"), FEW)).await;
+    let is_bounded = is_of_group(&world, &harmless, LimitKind::Processes).await;
+    harmless.stop(StopGraces::ABANDONED).await;
+    if !is_bounded {
         return world.close().await;
     }
+    let mut bomb = world.spawn(&with(python(BOMB), FEW)).await;
     let mut processes;
     loop {
         processes = limit(&world, &bomb, LimitKind::Processes).await;
