@@ -50,8 +50,8 @@ struct Inner {
 #[derive(Debug)]
 pub struct Ticket {
     epoch: Epoch,
-    /// `None` for nearly all calls.
-    trial: Option<Trial>,
+    /// `None` for nearly all calls. Boxed, so that theirs are small.
+    trial: Option<Box<Trial>>,
 }
 
 /// The trial of a half-open breaker.
@@ -133,7 +133,7 @@ impl Breaker {
             Admission::Allowed(epoch) => Ok(Ticket { epoch, trial: None }),
             Admission::Trial(epoch, no) => {
                 let breaker = self.own.upgrade();
-                Ok(Ticket { epoch, trial: Some(Trial { breaker, epoch, no }) })
+                Ok(Ticket { epoch, trial: Some(Box::new(Trial { breaker, epoch, no })) })
             }
             Admission::Refused { .. } => Err(Box::new(self.view_of(&inner))),
         }
@@ -160,7 +160,7 @@ impl Breaker {
     /// Takes note of what became of a call.
     #[cold]
     pub fn report(&self, mut ticket: Ticket, verdict: &Verdict) {
-        let trial = ticket.trial.take().map(Trial::keep);
+        let trial = ticket.trial.take().map(|trial| trial.keep());
         self.note(Admitted { epoch: ticket.epoch, trial }, verdict);
     }
 
@@ -361,8 +361,13 @@ fn times(failures: u32) -> String {
     if failures == 1 { "a failure".to_owned() } else { format!("{failures} failures in a row") }
 }
 
+/// A moment of the past as an RFC 3339 time.
+pub(crate) fn date_of(at: Instant) -> String {
+    date(SystemTime::now().checked_sub(at.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
 /// An RFC 3339 time with milliseconds.
-pub(crate) fn date(at: SystemTime) -> String {
+fn date(at: SystemTime) -> String {
     format!("{:.3}", jiff::Timestamp::try_from(at).unwrap_or_default())
 }
 

@@ -13,6 +13,7 @@ use mainstay_supervisor::graph::{Hold, HoldKind, Why};
 
 use mainstay_upstream::probing::Probe;
 
+use crate::breaker::date_of;
 use crate::pool::Pool;
 use crate::readiness::{LOADING_WAIT_MAX, wait_for_start};
 
@@ -305,6 +306,10 @@ impl Pool {
                             .to_owned(),
                     )
             }
+        };
+        let refusal = match self.holding.shown_since(hold.kind.state()) {
+            Some(since) => refusal.since(date_of(since)),
+            None => refusal,
         };
         Some(refusal.server(name))
     }

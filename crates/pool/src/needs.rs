@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mainstay_model::refusal::{UnmetNeed, WorkingTools};
@@ -19,7 +19,7 @@ use mainstay_protocol::list::ListKind;
 use mainstay_supervisor::breaker::{BreakerFailure, Position, Verdict};
 use mainstay_telemetry::events::rounded;
 
-use crate::breaker::{AttemptEnd, Breaker, BreakerView, Ticket, date};
+use crate::breaker::{AttemptEnd, Breaker, BreakerView, Ticket, date_of};
 use crate::pool::Pool;
 
 /// All nodes that tools may need, as they are now. All pools of a daemon share it.
@@ -137,12 +137,10 @@ impl NeedHandle {
 
     fn down(&self) -> UnmetNeed {
         let TroubleTold { state, since, said, retry_in } = self.teller.tell();
-        let since =
-            SystemTime::now().checked_sub(since.elapsed()).unwrap_or(SystemTime::UNIX_EPOCH);
         UnmetNeed {
             need: self.id.clone(),
             state: state.to_owned(),
-            since: date(since),
+            since: date_of(since),
             reason: said,
             retry_after_ms: retry_in.map(millis),
         }

@@ -41,6 +41,15 @@ fn reset(shared: &Shared, args: &ResetArgs, out: &Output) -> Result<Exit, Failur
         false => args.names.iter().cloned().map(Some).collect(),
     };
     let done = daemon::block_on(async {
+        let all = client.breakers().await?.breakers;
+        let all: Vec<_> = all.iter().map(|breaker| breaker.name.to_string()).collect();
+        for name in args.names.iter().filter(|name| !all.contains(name)) {
+            let failure = Failure::new(
+                Exit::Failed,
+                format!("nothing with a circuit breaker is called {name:?}"),
+            );
+            return Err(daemon::unknown_at(&client, failure, name, &all).await);
+        }
         let mut done = Vec::new();
         for name in names {
             done.push(client.act(Action::ResetBreaker { name }, args.dry_run).await?);

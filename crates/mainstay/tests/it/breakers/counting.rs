@@ -56,9 +56,22 @@ async fn calls_that_clients_take_back_do_not_open_it() {
         let before = dependency.calls();
         let id = json!(format!("call-{nth}"));
         let params = json!({"name": "plain", "arguments": {}});
-        let _exchange = client.send_as(id.clone(), "tools/call", params).await.unwrap();
-        until("sent", async || dependency.calls() > before).await;
-        client.notify("notifications/cancelled", json!({"requestId": id})).await.unwrap();
+        let taken_back = async {
+            until("sent", async || dependency.calls() > before).await;
+            client.notify("notifications/cancelled", json!({"requestId": id})).await.unwrap();
+            until("withdrawn", async || {
+                super::get(&daemon, "/metrics").await.contains(&format!(
+                    "mainstay_attempts_total{{server=\"far\",outcome=\"withdrawn\"}} {}",
+                    nth + 1
+                ))
+            })
+            .await;
+        };
+        // The answer would begin after seconds, as a stream.
+        tokio::select! {
+            _ = client.send_as(id.clone(), "tools/call", params) => {}
+            () = taken_back => {}
+        }
     }
     dependency.set(Mood::Well);
     let answer = call(&client, "plain", json!({})).await;

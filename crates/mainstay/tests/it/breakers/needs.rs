@@ -59,7 +59,7 @@ async fn while_a_need_is_down_its_tools_are_refused_and_everything_else_works() 
         assert!(data["works"]["tools"].as_u64().is_some_and(|tools| tools > 5), "{data}");
         let names = data["works"]["names"].as_array().unwrap();
         assert!(!names.contains(&json!("echo")) && !names.is_empty(), "{data}");
-        assert!(call(&client, "lossless", json!({})).await["result"].is_object());
+        assert!(call(&client, "contents", json!({})).await["result"].is_object());
         assert!(call(&client, "slow", json!({"ms": 1})).await["result"].is_object());
         // Nothing of a refused call reached the server.
         for _ in 0..20 {
@@ -101,7 +101,7 @@ async fn the_breaker_of_a_need_is_fed_by_its_probe_and_refuses_its_tools() {
         assert!(message.contains("whose circuit breaker is"), "{message}");
         assert_eq!(refused["error"]["data"]["needs"][0]["state"], "breaker-open", "{refused}");
     }
-    assert!(call(&client, "lossless", json!({})).await["result"].is_object());
+    assert!(call(&client, "contents", json!({})).await["result"].is_object());
     // The first check after its recovery is the trial.
     store.set(Mood::Well);
     until("closed by a check", async || state(&daemon, "store").await == 0).await;
