@@ -50,6 +50,18 @@ pub struct RefreshRequest {
     pub dry_run: bool,
 }
 
+/// The body of `reset-breaker`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBreakerRequest {
+    /// The server, service or external whose breaker is closed. Absent or null: all breakers.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// What an action did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionDone {
@@ -96,7 +108,8 @@ impl ActionDone {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(log_level)).routes(routes!(refresh))
+    let routes = OpenApiRouter::default().routes(routes!(log_level)).routes(routes!(refresh));
+    routes.routes(routes!(reset_breaker))
 }
 
 pub(crate) fn stop_routes() -> OpenApiRouter<Shared> {
@@ -169,6 +182,31 @@ async fn refresh(
     JsonBody(asked): JsonBody<RefreshRequest>,
 ) -> Response {
     let action = Action::Refresh { server: asked.server };
+    carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
+}
+
+/// Closes a circuit breaker, or all of them.
+///
+/// Calls pass again at once; if they fail, it opens again.
+#[utoipa::path(
+    post,
+    path = "/api/actions/reset-breaker",
+    tag = "actions",
+    request_body = ResetBreakerRequest,
+    responses(
+        (status = 200, description = "It is closed.", body = ActionDone),
+        (status = 404, description = "Nothing with a breaker has this name.", body = Problem),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn reset_breaker(
+    State(admin): State<Shared>,
+    JsonBody(asked): JsonBody<ResetBreakerRequest>,
+) -> Response {
+    let action = Action::ResetBreaker { name: asked.name };
     carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
 }
 

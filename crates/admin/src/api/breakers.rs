@@ -1,22 +1,10 @@
-//! Circuit breakers, and the action that closes them.
+//! Circuit breakers, and what is refused because of them.
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
 use mainstay_model::{Name, Need, NodeKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::actions::{ActionDone, carry_out};
-use super::problem::{AdminOnly, BadBody, Forbidden, Problem, Standard};
 use super::words;
-use crate::access::Visitor;
-use crate::action::Action;
-use crate::context::Shared;
-use crate::web::read::JsonBody;
 
 /// All circuit breakers, in the order of the configuration: those of servers, then services and externals.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -82,63 +70,4 @@ pub struct RefusedTools {
     pub patterns: Vec<String>,
     /// The tools that they match, by the server's own names, as far as its list is known.
     pub tools: Vec<String>,
-}
-
-/// The body of `reset-breaker`.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResetBreakerRequest {
-    /// The server, service or external whose breaker is closed. Absent or null: all breakers.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Changes nothing, and says what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-pub(crate) fn read_routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(breakers))
-}
-
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(reset_breaker))
-}
-
-/// Lists the circuit breakers.
-///
-/// With the `admin` token, and over the command socket, the last error has what the target said, too.
-#[utoipa::path(
-    get,
-    path = "/api/breakers",
-    tag = "status",
-    responses((status = 200, description = "All breakers.", body = CircuitBreakers), Forbidden, Standard),
-    security((), ("token" = [])),
-)]
-async fn breakers(State(admin): State<Shared>, visitor: Visitor) -> Json<CircuitBreakers> {
-    Json(CircuitBreakers { breakers: admin.source.breakers(visitor.view()) })
-}
-
-/// Closes a circuit breaker, or all of them.
-///
-/// Calls pass again at once; if they fail, it opens again.
-#[utoipa::path(
-    post,
-    path = "/api/actions/reset-breaker",
-    tag = "actions",
-    request_body = ResetBreakerRequest,
-    responses(
-        (status = 200, description = "It is closed.", body = ActionDone),
-        (status = 404, description = "Nothing with a breaker has this name.", body = Problem),
-        BadBody,
-        AdminOnly,
-        Standard,
-    ),
-    security(("token" = [])),
-)]
-async fn reset_breaker(
-    State(admin): State<Shared>,
-    JsonBody(asked): JsonBody<ResetBreakerRequest>,
-) -> Response {
-    let action = Action::ResetBreaker { name: asked.name };
-    carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::breakers::CircuitBreakers;
 use super::graph::Graph;
 use super::pools::PoolNumbers;
 use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
@@ -36,7 +37,7 @@ struct WhichServices {
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     let lists = OpenApiRouter::default().routes(routes!(status)).routes(routes!(servers));
     let lists = lists.routes(routes!(services)).routes(routes!(graph));
-    lists.routes(routes!(sessions)).routes(routes!(pool))
+    lists.routes(routes!(sessions)).routes(routes!(pool)).routes(routes!(breakers))
 }
 
 /// Gives the whole status of the daemon.
@@ -113,6 +114,20 @@ async fn services(
 )]
 async fn graph(State(admin): State<Shared>, visitor: Visitor) -> Json<Graph> {
     Json(admin.source.graph(visitor.view()))
+}
+
+/// Lists the circuit breakers.
+///
+/// With the `admin` token, and over the command socket, the last error has what the target said, too.
+#[utoipa::path(
+    get,
+    path = "/api/breakers",
+    tag = "status",
+    responses((status = 200, description = "All breakers.", body = CircuitBreakers), Forbidden, Standard),
+    security((), ("token" = [])),
+)]
+async fn breakers(State(admin): State<Shared>, visitor: Visitor) -> Json<CircuitBreakers> {
+    Json(CircuitBreakers { breakers: admin.source.breakers(visitor.view()) })
 }
 
 /// Counts and lists the sessions of clients.

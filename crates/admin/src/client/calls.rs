@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 
 use super::{Answer, Client, ClientError, request};
 use crate::action::Action;
-use crate::api::actions::{ActionDone, LogLevelRequest, RefreshRequest, StopRequest};
+use crate::api::actions::{
+    ActionDone, LogLevelRequest, RefreshRequest, ResetBreakerRequest, StopRequest,
+};
 use crate::api::audit::AuditPage;
-use crate::api::breakers::{CircuitBreakers, ResetBreakerRequest};
+use crate::api::breakers::CircuitBreakers;
 use crate::api::events::{EventPage, EventRecord};
 use crate::api::graph::Graph;
 use crate::api::logs::{LogLine, LogPage};

@@ -86,7 +86,7 @@ fn status() -> Value {
         "maxPoolSize": 0, "minPoolSize": 0,
     });
     json!({
-        "status": "degraded", "circuit_breakers": {}, "version": "1.2.3", "pid": 7,
+        "status": "degraded", "circuit_breakers": {}, "tripped_breakers": [], "version": "1.2.3", "pid": 7,
         "uptime_ms": 1000, "call_timeout_max_ms": 300_000, "listen": ["127.0.0.1:8000"],
         "state_dir": "/state", "config_file": "/mainstay.toml", "mcp_url": "http://127.0.0.1:8000/mcp",
         "sessions": { "active": 0, "max": 10, "calls": 0, "listens": 0, "streams": 0 },
