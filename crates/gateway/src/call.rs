@@ -224,7 +224,7 @@ impl Call {
     /// reaches a server, in this order: its arguments, then the rest in [`Attempt::send`].
     async fn send(&mut self) -> Option<Progress> {
         if self.is_unchecked
-            && let Some(answer) = self.check_arguments()
+            && let Some(answer) = self.check_arguments().await
         {
             return Some(answer);
         }

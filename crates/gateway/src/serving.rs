@@ -2,6 +2,7 @@
 //! or stopping.
 
 pub(crate) mod file_reserve;
+pub(crate) mod schemas;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::file_reserve::FileReserve;
+use self::schemas::Schemas;
 
 /// The lowest of the three contexts: it knows no server, no endpoint and no session.
 pub(crate) struct Serving {
@@ -39,6 +41,8 @@ pub(crate) struct Serving {
     forwards: AtomicUsize,
     /// Notified when the last call or forward has ended.
     quiet: Notify,
+    /// Compiled schemas of tools whose arguments are compared with them.
+    pub(crate) schemas: Arc<Schemas>,
     /// Descriptors for the command socket.
     pub(crate) reserve: FileReserve,
     connections: AtomicUsize,
@@ -83,6 +87,7 @@ impl Serving {
             calls: AtomicUsize::new(0),
             forwards: AtomicUsize::new(0),
             quiet: Notify::new(),
+            schemas: Schemas::new(),
             reserve: FileReserve::default(),
             connections: AtomicUsize::new(0),
             connection_numbers: AtomicU64::new(1),

@@ -12,6 +12,9 @@ use mainstay_protocol::depth;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+mod cost;
+pub mod schema;
+
 #[cfg(test)]
 mod tests;
 

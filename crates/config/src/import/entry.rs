@@ -53,7 +53,7 @@ const DROPPED: [(&[&str], &str); 6] = [
     ),
     (
         &["timeout", "tool_timeout_sec", "request_timeout"],
-        "one deadline applies to all servers: `gateway.call_timeout`",
+        "the deadline of calls is `call_timeout`, of the server or in a rule for tools",
     ),
     (&["envFile", "env_file"], "the file is not read; copy its variables into `env`"),
     (

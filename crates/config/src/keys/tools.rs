@@ -115,11 +115,17 @@ static VALIDATE: Section = Section {
     example: "",
 };
 
-const EXAMPLE: &str = r#"[servers.embeddings.tools."embed*"]
+const EXAMPLE: &str = r#"[servers.embeddings]
+command = ["embeddings-server"]
+
+[servers.embeddings.tools."embed*"]
 call_timeout = "1m"
 retry = true
 validate = { items = { inputs = 32 }, length = { "inputs[]" = 10000 } }
 
 [servers.embeddings.tools."*search*"]
 needs = ["external:vectors"]
+
+[externals.vectors]
+http = "http://127.0.0.1:6333/healthz"
 "#;

@@ -29,12 +29,12 @@ const SYNONYMS: [Synonym; 30] = [
     Synonym::new(
         "timeout",
         SynonymOf::Server,
-        "write `start_timeout`; for the deadline of calls, `call_timeout` in [gateway]",
+        "write `start_timeout`; for the deadline of calls, `call_timeout`",
     ),
     Synonym::new(
         "tool_timeout_sec",
         SynonymOf::Server,
-        "the deadline of calls is `call_timeout` in [gateway], for all servers",
+        "write `call_timeout = \"1m\"`, here or in a rule for tools",
     ),
     Synonym::new("startup_timeout_sec", SynonymOf::Server, "write `start_timeout = \"30s\"`"),
     Synonym::new("disabled", SynonymOf::Server, "to disable a server, remove it from the file"),

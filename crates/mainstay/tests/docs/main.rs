@@ -50,6 +50,7 @@ pages! {
     breakers: "docs/breakers.md",
     clients: "docs/clients.md",
     configuration: "docs/configuration.md",
+    deadlines_and_retries: "docs/deadlines-and-retries.md",
     graph: "docs/graph.md",
     index: "docs/README.md",
     lexicon: "docs/lexicon.md",
@@ -67,6 +68,7 @@ pages! {
     service: "docs/service.md",
     services: "docs/services.md",
     troubleshooting: "docs/troubleshooting.md",
+    validation: "docs/validation.md",
     verify: "docs/verify.md",
 }
 

@@ -27,6 +27,7 @@ mod second_era;
 mod spelling;
 mod state;
 mod stuck;
+mod tool_rules;
 mod unusable;
 
 use mainstay_testkit::daemon::Builder;

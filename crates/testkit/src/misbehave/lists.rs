@@ -82,6 +82,10 @@ fn tools(server: &Server) -> Vec<Value> {
         if tools::READS.contains(&own.name) {
             own_tool["annotations"] = json!({"readOnlyHint": true});
         }
+        if own.name == "journal" {
+            let text = json!({"type": "string"});
+            own_tool["inputSchema"]["properties"] = json!({"file": text, "line": text});
+        }
         own_tool
     });
     let extra = (0..server.flags.number("tools").unwrap_or(0))
