@@ -8,6 +8,8 @@ use mainstay_model::Need;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::configuration::Reload;
+
 /// A change of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -27,6 +29,8 @@ pub enum Action {
     RestartNode { name: String },
     /// Closes the circuit breaker of a server, service or external, or without a name all of them.
     ResetBreaker { name: Option<String> },
+    /// Reads the configuration again and changes what differs. Done when that is under way.
+    Reload,
 }
 
 /// The least important level that the log shows.
@@ -67,6 +71,8 @@ pub struct Done {
     /// What depends on the server or service, directly or through others, and is held, stops or goes on
     /// without it until it is ready again. Only after [`Action::StopNode`] and [`Action::RestartNode`].
     pub dependants: Vec<Need>,
+    /// What a reload changes, or would change. Only after [`Action::Reload`].
+    pub reload: Option<Box<Reload>>,
 }
 
 /// What is waited for before the daemon, or one server, ends.
@@ -110,13 +116,14 @@ impl Action {
             Self::StopNode { .. } => "stop-node",
             Self::RestartNode { .. } => "restart-node",
             Self::ResetBreaker { .. } => "reset-breaker",
+            Self::Reload => "reload",
         }
     }
 
     /// What it is done to, or with; none where that is the daemon itself.
     pub fn target(&self) -> Option<String> {
         match self {
-            Self::Stop => None,
+            Self::Stop | Self::Reload => None,
             Self::SetLogLevel(level) => Some(level.as_str().to_owned()),
             Self::Refresh { server } => Some(server.clone()),
             Self::ResetBreaker { name } => name.clone(),
@@ -131,7 +138,7 @@ impl Action {
 
 impl From<String> for Done {
     fn from(message: String) -> Self {
-        Self { message, drain: None, cut_off: None, dependants: Vec::new() }
+        Self { message, drain: None, cut_off: None, dependants: Vec::new(), reload: None }
     }
 }
 

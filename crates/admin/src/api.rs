@@ -10,6 +10,7 @@ pub mod actions;
 pub mod audit;
 pub mod breakers;
 pub mod commands;
+pub mod configuration;
 pub mod events;
 pub mod graph;
 pub mod health;

@@ -3,6 +3,7 @@
 use mainstay_model::status::Health;
 
 use crate::api::breakers::CircuitBreaker;
+use crate::api::configuration::Configuration;
 use crate::api::graph::Graph;
 use crate::api::pools::PoolNumbers;
 use crate::api::services::Service;
@@ -44,6 +45,11 @@ pub trait Source: Send + Sync {
 
     /// The circuit breakers, in the order of the configuration.
     fn breakers(&self, view: View) -> Vec<CircuitBreaker>;
+
+    /// The configuration in force, and how reloads went.
+    fn configuration(&self, view: View) -> Configuration {
+        self.status(view).configuration
+    }
 
     /// The sessions of clients, oldest first.
     fn sessions(&self) -> Vec<Session>;

@@ -8,7 +8,7 @@ use mainstay_model::public_url::InvalidPublicUrl;
 use mainstay_model::settings::{
     Asks, BreakerSpec, EndpointSpec, ExternalSpec, GatewaySettings, Idle, Limits, LimitsSpec,
     Login, NameRule, NotifySpec, NotifyTarget, PagesSpec, PoolSpec, Prefix, ProcessSpec,
-    RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
+    ReloadChoice, RemoteSpec, RevisionChoice, Runtime, ServerSpec, Settings, Sharing, VolumeSpec,
 };
 use mainstay_model::{ChangeKind, Name, PublicUrl, Redacted};
 
@@ -76,6 +76,11 @@ fn gateway(table: &Table) -> Option<GatewaySettings> {
             _ => return None,
         },
         limits: limits(table)?,
+        reload: match table.word("reload")? {
+            "manual" => ReloadChoice::Manual,
+            "watch" => ReloadChoice::Watch,
+            _ => return None,
+        },
     })
 }
 

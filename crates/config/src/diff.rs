@@ -10,6 +10,7 @@ mod show;
 
 use mainstay_model::settings::Settings;
 
+pub use self::compare::gateway_in_force;
 use self::compare::{order, shared};
 pub use self::plan::{Change, ChangeKind, Effect, Plan, SettingChange};
 
@@ -28,7 +29,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Plan {
     } = new;
     let mut settings = compare::gateway(&old.gateway, gateway);
     if old.notify != *notify {
-        settings.push(SettingChange { key: "notify".to_owned(), needs_daemon_restart: true });
+        settings.push(SettingChange { key: "notify".to_owned(), needs_daemon_restart: false });
     }
     // They are read anew each time they are made.
     if old.checks != *checks {

@@ -1,13 +1,17 @@
 //! Loads settings from text.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use mainstay_model::program_file::ProgramFault;
 use mainstay_model::settings::{ProbeCheck, ProbeSpec, RemoteSpec, Runtime, Settings};
 
 use crate::assemble::assemble;
 use crate::check::{Machine, check};
-use crate::disk::{Disk, NoDisk};
+use crate::disk::{Disk, NoDisk, SecretFile};
 use crate::document::{Node, SyntaxError, parse_file};
 use crate::layers::{Flag, lay_environment, lay_flags};
 use crate::notes::Notes;
@@ -54,6 +58,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The file that was read; none: there is none, and defaults hold.
     pub file: Option<PathBuf>,
+    /// The files with secrets that the configuration refers to, whether they could be read or not.
+    pub secret_files: BTreeSet<PathBuf>,
 }
 
 /// Loads settings from a file, the environment and the flags. Later sources override earlier ones.
@@ -64,7 +70,10 @@ pub struct Loaded {
 ///
 /// All problems at once, warnings included. When the text is not TOML, only syntax errors and
 /// problems before them are reported.
-pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
+pub fn load(mut request: LoadRequest) -> Result<Loaded, Problems> {
+    let files = Rc::new(RefCell::default());
+    let disk = std::mem::replace(&mut request.disk, Box::new(NoDisk));
+    request.disk = Box::new(Noting { disk, files: files.clone() });
     let (mut tree, errors) = match &request.file {
         Some(file) => parse_file(&file.text),
         None => (Node::empty_table(), Vec::new()),
@@ -95,7 +104,34 @@ pub fn load(request: LoadRequest) -> Result<Loaded, Problems> {
     let mut origins = Origins::new(written, source.as_ref());
     in_force(&settings, &mut origins);
     origins.push("state", request.state.path.to_string_lossy().into(), request.state.origin);
-    Ok(Loaded { settings, origins, warnings: problems, file: request.file.map(|file| file.path) })
+    let secret_files = files.borrow().clone();
+    let file = request.file.map(|file| file.path);
+    Ok(Loaded { settings, origins, warnings: problems, file, secret_files })
+}
+
+/// Notes which files with secrets are asked for.
+struct Noting {
+    disk: Box<dyn Disk>,
+    files: Rc<RefCell<BTreeSet<PathBuf>>>,
+}
+
+impl Disk for Noting {
+    fn is_program(&self, path: &Path) -> bool {
+        self.disk.is_program(path)
+    }
+
+    fn program_fault(&self, path: &Path, folders: &str) -> Option<ProgramFault> {
+        self.disk.program_fault(path, folders)
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        self.disk.is_folder(path)
+    }
+
+    fn secret(&self, path: &Path) -> io::Result<SecretFile> {
+        self.files.borrow_mut().insert(path.to_owned());
+        self.disk.secret(path)
+    }
 }
 
 /// Corrects the values that follow from others: defaults that give way, and keys that mean nothing.

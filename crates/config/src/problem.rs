@@ -71,6 +71,17 @@ pub struct Excerpt {
     pub mark_length: usize,
 }
 
+// === impl Severity ===
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 // === impl Problems ===
 
 impl Problems {

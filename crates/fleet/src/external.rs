@@ -1,5 +1,6 @@
 //! An external: something that servers and services need, and that Mainstay only watches.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ pub struct External {
     metrics: Arc<Metrics>,
     shown: Mutex<Shown>,
     hook: OnceLock<ChangeHook>,
+    /// Whether its changes are not made known, because it is not in force yet, or no longer.
+    is_quiet: AtomicBool,
     pub(crate) stop: CancellationToken,
 }
 
@@ -60,6 +63,7 @@ impl External {
             metrics: metrics.clone(),
             shown: Mutex::new(shown),
             hook: OnceLock::new(),
+            is_quiet: AtomicBool::new(false),
             stop: CancellationToken::new(),
             spec,
         }
@@ -74,6 +78,11 @@ impl External {
     /// the daemon does not have.
     pub fn state(&self) -> InstanceState {
         self.shown.lock().state
+    }
+
+    /// Makes its changes known from now on, or no longer.
+    pub(crate) fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Release);
     }
 
     /// The probe and its newest result.
@@ -141,6 +150,9 @@ impl External {
             (before, lasted)
         };
         if before == state {
+            return;
+        }
+        if self.is_quiet.load(Ordering::Acquire) {
             return;
         }
         let (from, to) = (condition(before), condition(state));

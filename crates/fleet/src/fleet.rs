@@ -1,31 +1,30 @@
 //! The driver of the dependency graph.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use mainstay_model::settings::{ExternalSpec, OnLostNeed, ServiceSpec, VolumeSpec};
+use mainstay_model::NodeKind;
+use mainstay_model::settings::{ExternalSpec, ServerSpec, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
-use mainstay_model::{InstanceId, Name, Need, NodeKind};
 use mainstay_pool::{Breaker, ListFindings, NeedBoard, Pool};
-use mainstay_store::{Table, Unavailable};
-use mainstay_supervisor::breaker::ChangeWhy;
+use mainstay_store::Table;
 use mainstay_supervisor::graph::{
-    Graph, GraphEvent, Hold, HoldKind, NodeNo, NodeSpec, Order, PlanError, Standing,
-    StandingChange, Why,
+    Graph, GraphEvent, Hold, HoldKind, NodeNo, Order, PlanError, Standing, StandingChange, Why,
 };
 use mainstay_telemetry::Metrics;
 use mainstay_upstream::process::ProcessHost;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::by_hand::ByHand;
+use crate::change::{NodeSpecs, Roll, Workshop};
 use crate::external::External;
 use crate::member::Member;
-use crate::service::{Service, Shared};
+use crate::service::Service;
 use crate::words::{Chain, ChainLink, MissingNeeds, RestartedByHand, StoppedByHand};
 
 /// What a fleet is made of.
@@ -55,52 +54,24 @@ pub struct FleetParts {
 #[derive(Debug)]
 pub struct Fleet {
     pub(crate) graph: Mutex<Graph>,
-    /// By [`NodeNo`].
-    pub(crate) members: Vec<Member>,
+    /// What runs under the numbers of the graph. Never locked before the graph.
+    pub(crate) roll: RwLock<Roll>,
+    pub(crate) workshop: Workshop,
     pub(crate) begun: Instant,
-    numbers: HashMap<String, NodeNo>,
     /// Nodes whose state may have changed since the graph has looked at them.
     unseen: Mutex<BTreeSet<NodeNo>>,
     news: Notify,
-    by_hand: ByHand,
+    pub(crate) by_hand: ByHand,
     /// Held while a node is started or stopped by hand, so that what is stored follows what was done last.
-    hand: tokio::sync::Mutex<()>,
+    pub(crate) hand: tokio::sync::Mutex<()>,
     /// Nodes that are stopped only to be started again.
-    restarting: Mutex<BTreeSet<NodeNo>>,
-    drain: Duration,
+    pub(crate) restarting: Mutex<BTreeSet<NodeNo>>,
+    drain: Mutex<Duration>,
     pub(crate) needs: Arc<NeedBoard>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    own: Weak<Self>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) own: Weak<Self>,
 }
-
-/// What stopping a node by hand leads to.
-#[derive(Debug, Clone)]
-pub struct Stopping {
-    pub id: Need,
-    /// Calls in flight when it was asked.
-    pub calls: usize,
-    /// The longest wait for them.
-    pub drain: Duration,
-    /// What depends on it, directly or through others.
-    pub dependants: Vec<Need>,
-}
-
-/// Why a node can't be started or stopped by hand.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownNode {
-    #[error("there is no server or service {name:?}")]
-    Unknown { name: String, names: Vec<String> },
-    #[error("{id} is only watched: Mainstay does not run it")]
-    NotRun { id: Need },
-    #[error("a restart would end {id}, which could not start again: {why}")]
-    Missing { id: Need, why: String },
-    #[error("it can't be stored that {id} was {done} by hand: {source}")]
-    Unstored { id: Need, done: &'static str, source: Unavailable },
-}
-
-/// How often the calls of a server that ends are counted.
-const CALLS_COUNTED_EVERY: Duration = Duration::from_millis(20);
 
 // === impl Fleet ===
 
@@ -111,40 +82,33 @@ impl Fleet {
     /// # Errors
     /// [`PlanError`], which `mainstay-config` has found before.
     pub async fn new(parts: FleetParts) -> Result<Arc<Self>, PlanError> {
-        let FleetParts { pools, services, volumes, externals, host, metrics, .. } = parts;
-        let (ids, seed) = (parts.instance_ids, parts.seed);
-        let mut specs = Vec::new();
-        let mut members = Vec::new();
-        let mut add = |kind, name: &Name, needs: &[Need], on_lost_need, member| {
-            let id = Need { kind, name: name.clone() };
-            specs.push(NodeSpec { id, needs: needs.to_vec(), on_lost_need });
-            members.push(member);
+        let FleetParts { pools, services, volumes, externals, .. } = parts;
+        let workshop = Workshop {
+            host: parts.host,
+            metrics: parts.metrics,
+            instance_ids: parts.instance_ids,
+            findings: parts.findings,
+            seed: parts.seed,
         };
-        for pool in pools {
-            let spec = pool.spec().clone();
-            let member = Member::Server(pool);
-            add(NodeKind::Server, &spec.name, &spec.needs, spec.on_lost_need, member);
-        }
-        for spec in services {
-            let id = InstanceId(ids.fetch_add(1, Ordering::Relaxed) + 1);
-            let shared = Shared { host: &host, metrics: &metrics, findings: &parts.findings, seed };
-            let service = Arc::new(Service::new(spec.clone(), id, &shared));
-            let member = Member::Service(service);
-            add(NodeKind::Service, &spec.name, &spec.needs, spec.on_lost_need, member);
-        }
-        for VolumeSpec { name, .. } in volumes {
-            add(NodeKind::Volume, &name, &[], OnLostNeed::Keep, Member::Volume);
-        }
-        for (at, spec) in (1..).zip(externals) {
-            let name = spec.name.clone();
-            let seed = seed.wrapping_sub(at);
-            let external = Arc::new(External::new(spec, &host, &metrics, seed));
-            add(NodeKind::External, &name, &[], OnLostNeed::Keep, Member::External(external));
-        }
-        let numbers =
-            (0..).map(NodeNo).zip(&specs).map(|(no, spec)| (spec.id.name.to_string(), no));
-        let numbers = numbers.collect();
+        let servers: Vec<ServerSpec> =
+            pools.iter().map(|pool| ServerSpec::clone(&pool.spec())).collect();
+        let specs = NodeSpecs {
+            servers: &servers,
+            services: &services,
+            volumes: &volumes,
+            externals: &externals,
+        };
+        let specs = specs.all();
+        let servers = pools.into_iter().map(Member::Server);
+        let services = services.iter().map(|spec| Member::Service(workshop.service(spec)));
+        let watched = volumes.iter().map(|_| Member::Volume);
+        let externals = externals.iter().map(|spec| Member::External(workshop.external(spec)));
+        let members: Vec<_> = servers.chain(services).chain(watched).chain(externals).collect();
         let graph = Graph::plan(specs)?;
+        let mut roll = Roll::default();
+        for (no, member) in graph.numbers().zip(members) {
+            roll.put(graph.id(no), no, member);
+        }
         let by_hand = ByHand::new(parts.stopped_by_hand);
         let stopped = by_hand.all().await.unwrap_or_else(|error| {
             tracing::error!(
@@ -155,15 +119,15 @@ impl Fleet {
         });
         let fleet = Arc::new_cyclic(|own: &Weak<Self>| Self {
             graph: Mutex::new(graph),
-            members,
+            roll: RwLock::new(roll),
+            workshop,
             begun: Instant::now(),
-            numbers,
             unseen: Mutex::default(),
             news: Notify::new(),
             by_hand,
             hand: tokio::sync::Mutex::default(),
             restarting: Mutex::default(),
-            drain: parts.drain,
+            drain: Mutex::new(parts.drain),
             needs: parts.needs,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -186,33 +150,37 @@ impl Fleet {
             graph.numbers().map(|no| (no, graph.standing(no))).collect()
         };
         for (no, standing) in standings {
-            let fleet = self.own.clone();
-            self.members[no.0].on_change(Box::new(move || {
-                if let Some(fleet) = fleet.upgrade() {
-                    fleet.note(no);
-                }
-            }));
+            let Some(member) = self.member(no) else { continue };
+            self.listen(no, &member);
             self.put_on_board(no, &self.own);
             self.apply(no, standing);
             let id = self.graph.lock().id(no).to_string();
             if let (Order::Stop, Some(since)) = (standing.order, stopped.get(&id)) {
                 let ago = SystemTime::now().duration_since(*since).unwrap_or_default();
-                self.members[no.0].backdate(Instant::now().checked_sub(ago).unwrap_or(self.begun));
+                member.backdate(Instant::now().checked_sub(ago).unwrap_or(self.begun));
             }
         }
     }
 
+    /// Looks at a node again after each change of its state.
+    pub(crate) fn listen(&self, no: NodeNo, member: &Member) {
+        let fleet = self.own.clone();
+        member.on_change(Box::new(move || {
+            if let Some(fleet) = fleet.upgrade() {
+                fleet.note(no);
+            }
+        }));
+    }
+
     /// Starts services and the watch over externals, and follows what happens from now on.
     pub fn start(self: &Arc<Self>) {
-        for member in &self.members {
-            match member {
-                Member::Service(service) => drop(self.tasks.spawn(service.clone().supervise())),
-                Member::External(external) => drop(self.tasks.spawn(external.clone().watch())),
-                Member::Server(_) | Member::Volume => {}
-            }
-        }
         let all: Vec<_> = self.graph.lock().numbers().collect();
-        all.into_iter().for_each(|no| self.note(no));
+        for no in all {
+            if let Some(member) = self.member(no) {
+                self.run(&member);
+            }
+            self.note(no);
+        }
         let fleet = self.clone();
         self.tasks.spawn(async move {
             loop {
@@ -224,8 +192,17 @@ impl Fleet {
         });
     }
 
+    /// Begins what a member does by itself.
+    pub(crate) fn run(&self, member: &Member) {
+        match member {
+            Member::Service(service) => drop(self.tasks.spawn(service.clone().supervise())),
+            Member::External(external) => drop(self.tasks.spawn(external.clone().watch())),
+            Member::Server(_) | Member::Volume => {}
+        }
+    }
+
     /// Notes that the state of a node may have changed.
-    fn note(&self, no: NodeNo) {
+    pub(crate) fn note(&self, no: NodeNo) {
         self.unseen.lock().insert(no);
         self.news.notify_one();
     }
@@ -234,8 +211,9 @@ impl Fleet {
     fn look(&self) {
         let unseen = std::mem::take(&mut *self.unseen.lock());
         for no in unseen {
-            let state = self.members[no.0].own_state();
-            let run = self.members[no.0].run();
+            // It may be gone.
+            let Some(member) = self.member(no) else { continue };
+            let (state, run) = (member.own_state(), member.run());
             let (before, run_before) = self.graph.lock().seen(no);
             if state == before && run == run_before {
                 continue;
@@ -248,7 +226,7 @@ impl Fleet {
     }
 
     /// Takes one step of the graph. Its lock is not held while decisions are carried out.
-    fn step(&self, no: NodeNo, event: GraphEvent) {
+    pub(crate) fn step(&self, no: NodeNo, event: GraphEvent) {
         let mut decisions = Vec::new();
         {
             let mut graph = self.graph.lock();
@@ -260,19 +238,20 @@ impl Fleet {
         }
     }
 
-    fn apply(&self, no: NodeNo, standing: Standing) {
-        let member = &self.members[no.0];
+    pub(crate) fn apply(&self, no: NodeNo, standing: Standing) {
+        let Some(member) = self.member(no) else { return };
+        let drain = *self.drain.lock();
         match standing.order {
             Order::Stop => {
                 let why: Arc<dyn Why> = match self.restarting.lock().contains(&no) {
                     true => Arc::new(RestartedByHand),
                     false => Arc::new(StoppedByHand),
                 };
-                member.hold(Hold { kind: HoldKind::Stopped, why }, self.drain);
+                member.hold(Hold { kind: HoldKind::Stopped, why }, drain);
             }
             Order::Wait => {
                 let kind = if standing.is_held { HoldKind::Held } else { HoldKind::Waiting };
-                member.hold(Hold { kind, why: self.missing_needs(no) }, self.drain);
+                member.hold(Hold { kind, why: self.missing_needs(no) }, drain);
             }
             Order::Run => member.release(false),
         }
@@ -286,243 +265,93 @@ impl Fleet {
     /// Checks what a node needs at once, because the node was lost.
     fn hasten_needs(&self, no: NodeNo) {
         let needs = self.graph.lock().needs(no).to_vec();
-        needs.into_iter().for_each(|need| self.members[need.0].hasten());
+        needs.into_iter().filter_map(|need| self.member(need)).for_each(|member| member.hasten());
     }
 
     /// The missing needs of a node, each with the way to where the trouble is.
     pub(crate) fn chains(&self, no: NodeNo) -> Vec<Chain> {
         let graph = self.graph.lock();
-        let link = |no: NodeNo| ChainLink {
-            id: graph.id(no).clone(),
-            member: self.members[no.0].clone(),
-            is_stopped_by_hand: graph.is_stopped_by_hand(no),
+        let link = |no: NodeNo| {
+            Some(ChainLink {
+                id: graph.id(no).clone(),
+                member: self.member(no)?,
+                is_stopped_by_hand: graph.is_stopped_by_hand(no),
+            })
         };
         let chain = |need| Chain {
-            links: std::iter::once(need).chain(graph.chain(need)).map(link).collect(),
+            links: std::iter::once(need).chain(graph.chain(need)).filter_map(link).collect(),
         };
-        graph.blockers(no).map(chain).collect()
+        graph.blockers(no).map(chain).filter(|chain| !chain.links.is_empty()).collect()
     }
 
     /// The way from a node that is down to where the trouble is, beginning with the node itself.
     pub(crate) fn chain_of(&self, no: NodeNo) -> Chain {
         let graph = self.graph.lock();
         let way = std::iter::once(no).chain(graph.chain(no));
-        let links = way.map(|no| ChainLink {
-            id: graph.id(no).clone(),
-            member: self.members[no.0].clone(),
-            is_stopped_by_hand: graph.is_stopped_by_hand(no),
+        let links = way.filter_map(|no| {
+            Some(ChainLink {
+                id: graph.id(no).clone(),
+                member: self.member(no)?,
+                is_stopped_by_hand: graph.is_stopped_by_hand(no),
+            })
         });
         Chain { links: links.collect() }
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<NodeNo> {
-        self.numbers.get(name).copied()
+        self.roll.read().number(name)
+    }
+
+    pub(crate) fn member(&self, no: NodeNo) -> Option<Member> {
+        self.roll.read().member(no)
+    }
+
+    /// The longest wait for calls in flight of a server that is stopped.
+    pub fn drain(&self) -> Duration {
+        *self.drain.lock()
+    }
+
+    /// Changes that wait from now on.
+    pub fn set_drain(&self, drain: Duration) {
+        *self.drain.lock() = drain;
+    }
+
+    /// All members, in the order of the configuration.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        let graph = self.graph.lock();
+        graph.numbers().filter_map(|no| self.member(no)).collect()
     }
 
     /// All servers, in the order of the configuration.
-    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.members.iter().filter_map(|member| match member {
+    pub fn pools(&self) -> Vec<Arc<Pool>> {
+        let members = self.members().into_iter().filter_map(|member| match member {
             Member::Server(pool) => Some(pool),
             Member::Service(_) | Member::External(_) | Member::Volume => None,
-        })
+        });
+        members.collect()
     }
 
     /// All services, in the order of the configuration.
-    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.members.iter().filter_map(|member| match member {
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        let members = self.members().into_iter().filter_map(|member| match member {
             Member::Service(service) => Some(service),
             Member::Server(_) | Member::External(_) | Member::Volume => None,
-        })
+        });
+        members.collect()
     }
 
     /// All externals, in the order of the configuration.
-    pub fn externals(&self) -> impl Iterator<Item = &Arc<External>> {
-        self.members.iter().filter_map(|member| match member {
+    pub fn externals(&self) -> Vec<Arc<External>> {
+        let members = self.members().into_iter().filter_map(|member| match member {
             Member::External(external) => Some(external),
             Member::Server(_) | Member::Service(_) | Member::Volume => None,
-        })
+        });
+        members.collect()
     }
 
     /// The circuit breakers of all servers, services and externals, in the order of the configuration.
-    pub fn breakers(&self) -> impl Iterator<Item = Arc<Breaker>> {
-        self.members.iter().filter_map(Member::breaker).cloned()
-    }
-
-    // ## By hand
-
-    /// What stopping a server or service would lead to.
-    ///
-    /// # Errors
-    /// [`UnknownNode`] if there is no such server or service.
-    pub fn stopping(&self, name: &str) -> Result<Stopping, UnknownNode> {
-        let no = self.node_by_hand(name)?;
-        let graph = self.graph.lock();
-        let dependants = graph.downstream(no).into_iter().map(|no| graph.id(no).clone()).collect();
-        let calls = self.members[no.0].calls();
-        Ok(Stopping { id: graph.id(no).clone(), calls, drain: self.drain, dependants })
-    }
-
-    /// Stops a server or service by hand. It stays stopped, also after a restart of the daemon. Returns when
-    /// nothing of it runs any more, the number of calls that were cut off.
-    ///
-    /// # Errors
-    /// [`UnknownNode`] if there is no such server or service, or the wish can't be stored.
-    pub async fn stop_by_hand(&self, name: &str) -> Result<usize, UnknownNode> {
-        let no = self.node_by_hand(name)?;
-        let calls;
-        {
-            let _hand = self.hand.lock().await;
-            self.store(no, true).await?;
-            calls = self.members[no.0].calls_counter();
-            self.step(no, GraphEvent::StoppedByHand);
-        }
-        Ok(self.until_ended(no, &*calls).await)
-    }
-
-    /// Starts a server or service by hand: one that was stopped, or that waits for its next attempt. Returns when
-    /// the start is under way, or waits for a need.
-    ///
-    /// # Errors
-    /// As [`stop_by_hand`](Self::stop_by_hand).
-    pub async fn start_by_hand(&self, name: &str) -> Result<(), UnknownNode> {
-        let no = self.node_by_hand(name)?;
-        let _hand = self.hand.lock().await;
-        self.store(no, false).await?;
-        let member = &self.members[no.0];
-        let is_stopped = self.graph.lock().is_stopped_by_hand(no);
-        if !is_stopped {
-            if is_up(member.own_state()) {
-                return Ok(());
-            }
-            // It waits for its next attempt, or was given up.
-            self.end_for_now(no).await;
-        }
-        // Earlier losses are forgotten.
-        self.start_afresh(no);
-        Ok(())
-    }
-
-    /// Stops a server or service and starts it again. Returns when the start is under way, the number of calls
-    /// that were cut off.
-    ///
-    /// # Errors
-    /// As [`stop_by_hand`](Self::stop_by_hand).
-    pub async fn restart_by_hand(&self, name: &str) -> Result<usize, UnknownNode> {
-        let no = self.node_by_hand(name)?;
-        self.check_restart(name)?;
-        let _hand = self.hand.lock().await;
-        let cut_off = self.end_for_now(no).await;
-        self.store(no, false).await?;
-        self.start_afresh(no);
-        Ok(cut_off)
-    }
-
-    /// Whether a restart would bring a server or service back.
-    ///
-    /// # Errors
-    /// [`UnknownNode::Missing`] if it runs without something that it needs, and would wait for that.
-    pub fn check_restart(&self, name: &str) -> Result<(), UnknownNode> {
-        let no = self.node_by_hand(name)?;
-        let why = MissingNeeds { fleet: self.own.clone(), node: no };
-        let is_running = is_up(self.members[no.0].own_state());
-        match is_running && self.lacks_need(no) && why.loading().is_none() {
-            true => Err(UnknownNode::Missing {
-                id: self.graph.lock().id(no).clone(),
-                why: why.reason(),
-            }),
-            false => Ok(()),
-        }
-    }
-
-    /// Whether a need of a node is not fulfilled.
-    fn lacks_need(&self, no: NodeNo) -> bool {
-        let graph = self.graph.lock();
-        graph.needs(no).iter().any(|need| {
-            graph.is_stopped_by_hand(*need) || !self.members[need.0].own_state().serves()
-        })
-    }
-
-    /// Whether a server or service runs, or is being started.
-    pub fn is_running(&self, name: &str) -> bool {
-        self.number(name).is_some_and(|no| {
-            !self.graph.lock().is_stopped_by_hand(no) && is_up(self.members[no.0].own_state())
-        })
-    }
-
-    /// Ends what runs of a node, without storing that it was stopped.
-    async fn end_for_now(&self, no: NodeNo) -> usize {
-        let calls = self.members[no.0].calls_counter();
-        self.restarting.lock().insert(no);
-        self.step(no, GraphEvent::StoppedByHand);
-        let cut_off = self.until_ended(no, &*calls).await;
-        self.restarting.lock().remove(&no);
-        cut_off
-    }
-
-    /// Waits until nothing of a node runs that is held. Returns the number of calls that were cut off.
-    async fn until_ended(&self, no: NodeNo, count: &(dyn Fn() -> usize + Send + Sync)) -> usize {
-        let (member, begun) = (&self.members[no.0], Instant::now());
-        let mut calls = count();
-        let ended = member.until_ended();
-        tokio::pin!(ended);
-        loop {
-            tokio::select! {
-                () = &mut ended => break,
-                () = tokio::time::sleep(CALLS_COUNTED_EVERY) => {
-                    // After that the calls are over, and the process may take a while to end.
-                    if begun.elapsed() < self.drain {
-                        calls = count();
-                    }
-                }
-            }
-        }
-        if begun.elapsed() < self.drain { 0 } else { calls }
-    }
-
-    fn start_afresh(&self, no: NodeNo) {
-        if let Some(breaker) = self.members[no.0].breaker() {
-            breaker.reset(ChangeWhy::Restarted);
-        }
-        let mut decisions = Vec::new();
-        {
-            let mut graph = self.graph.lock();
-            graph.step(no, GraphEvent::StartedByHand, &mut decisions);
-            self.show_on_board(&graph, no);
-        }
-        for StandingChange { node, standing } in decisions {
-            if node == no && standing.order == Order::Run {
-                self.members[no.0].release(true);
-            }
-            self.apply(node, standing);
-        }
-    }
-
-    /// The number of a node that can be started and stopped, by its name, also written as `service:NAME`.
-    fn node_by_hand(&self, name: &str) -> Result<NodeNo, UnknownNode> {
-        let graph = self.graph.lock();
-        let name = match name.parse::<Need>() {
-            Ok(need) if self.number(need.name.as_str()).is_some_and(|no| *graph.id(no) == need) => {
-                &need.name.to_string()
-            }
-            _ => name,
-        };
-        let is_run =
-            |no: &NodeNo| matches!(graph.id(*no).kind, NodeKind::Server | NodeKind::Service);
-        match self.number(name) {
-            Some(no) if is_run(&no) => Ok(no),
-            Some(no) => Err(UnknownNode::NotRun { id: graph.id(no).clone() }),
-            None => {
-                let names = graph.numbers().filter(is_run).map(|no| graph.id(no).name.to_string());
-                Err(UnknownNode::Unknown { name: name.to_owned(), names: names.collect() })
-            }
-        }
-    }
-
-    async fn store(&self, no: NodeNo, is_stopped: bool) -> Result<(), UnknownNode> {
-        let id = self.graph.lock().id(no).clone();
-        let stored = self.by_hand.note(&id, is_stopped).await;
-        let done = if is_stopped { "stopped" } else { "started" };
-        stored.map_err(|source| UnknownNode::Unstored { id, done, source })
+    pub fn breakers(&self) -> Vec<Arc<Breaker>> {
+        self.members().iter().filter_map(Member::breaker).cloned().collect()
     }
 
     // ## The end
@@ -533,8 +362,8 @@ impl Fleet {
         self.stop.cancel();
         let mut layers: Vec<(usize, Arc<Service>)> = {
             let graph = self.graph.lock();
-            let services = graph.numbers().filter_map(|no| match &self.members[no.0] {
-                Member::Service(service) => Some((graph.layer(no), service.clone())),
+            let services = graph.numbers().filter_map(|no| match self.member(no)? {
+                Member::Service(service) => Some((graph.layer(no), service)),
                 Member::Server(_) | Member::External(_) | Member::Volume => None,
             });
             services.collect()
@@ -560,15 +389,4 @@ impl Fleet {
 /// Whether a node that served does not any more.
 fn is_lost(before: InstanceState, now: InstanceState) -> bool {
     before.serves() && !now.serves()
-}
-
-/// Whether a node runs, or is being started.
-fn is_up(state: InstanceState) -> bool {
-    matches!(
-        state,
-        InstanceState::Starting
-            | InstanceState::Handshaking
-            | InstanceState::Ready
-            | InstanceState::Idle
-    )
 }

@@ -4,16 +4,20 @@
 //! holds and releases the pools of servers, runs services, and watches externals with their probes.
 
 mod by_hand;
+mod change;
 mod external;
 mod fleet;
+mod hand;
 mod member;
 mod needs;
 mod service;
 mod view;
 mod words;
 
+pub use self::change::{Beside, Leaver, Newcomer, NodeSpecs, StartSeen};
 pub use self::external::External;
-pub use self::fleet::{Fleet, FleetParts, Stopping, UnknownNode};
+pub use self::fleet::{Fleet, FleetParts};
+pub use self::hand::{Stopping, UnknownNode};
 pub use self::member::ProbeView;
 pub use self::service::Service;
 pub use self::service::status::ServiceStatus;

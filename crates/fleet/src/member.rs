@@ -75,6 +75,25 @@ impl Member {
         }
     }
 
+    /// How often its present instance was started again.
+    pub(crate) fn restarts(&self) -> u64 {
+        match self {
+            Self::Server(pool) => pool.own_restarts(),
+            Self::Service(service) => service.lifecycle.lock().restarts(),
+            Self::External(_) => 1,
+            Self::Volume => 0,
+        }
+    }
+
+    /// Makes its changes known from now on, or no longer.
+    pub(crate) fn set_quiet(&self, is_quiet: bool) {
+        match self {
+            Self::Server(pool) => pool.set_quiet(is_quiet),
+            Self::External(external) => external.set_quiet(is_quiet),
+            Self::Service(_) | Self::Volume => {}
+        }
+    }
+
     /// The number of the node's run, or of the last one.
     pub(crate) fn run(&self) -> u64 {
         match self {
@@ -159,7 +178,7 @@ impl Member {
         let next = self.sight().and_then(|sight| sight.retry_at).map(until);
         let check = match self {
             Self::Server(pool) => pool.spec().probe.as_ref().map(|probe| probe.waiting_period),
-            Self::Service(service) => service.spec.probe.as_ref().map(|it| it.waiting_period),
+            Self::Service(service) => service.spec().probe.as_ref().map(|it| it.waiting_period),
             Self::External(external) => Some(external.spec.probe.waiting_period),
             Self::Volume => None,
         };
@@ -194,7 +213,7 @@ impl Member {
         match self {
             Self::Server(pool) => Some(of(pool.spec().probe.as_ref()?, pool.probe()?)),
             Self::Service(service) => {
-                Some(of(service.spec.probe.as_ref()?, service.probe.as_ref()?))
+                Some(of(service.spec().probe.as_ref()?, service.probe.as_ref()?))
             }
             Self::External(external) => Some(of(&external.spec.probe, external.probe())),
             Self::Volume => None,
@@ -204,7 +223,7 @@ impl Member {
     pub(crate) fn is_required(&self) -> bool {
         match self {
             Self::Server(pool) => pool.spec().required,
-            Self::Service(service) => service.spec.required,
+            Self::Service(service) => service.spec().required,
             Self::External(_) | Self::Volume => false,
         }
     }

@@ -25,7 +25,7 @@ impl Fleet {
         let graph = self.graph.lock();
         let id = graph.id(no).clone();
         let teller = NodeTrouble { fleet: own.clone(), name: id.name.clone() };
-        let breaker = self.members[no.0].breaker().cloned();
+        let breaker = self.member(no).and_then(|member| member.breaker().cloned());
         self.needs.put(&id, breaker, Box::new(teller));
         self.show_on_board(&graph, no);
     }
@@ -61,6 +61,7 @@ impl Fleet {
     /// The way from a node to where its trouble is.
     fn chain_from(&self, name: &str) -> Option<Chain> {
         let no = self.number(name)?;
-        Some(self.chain_of(no))
+        // It may have been removed a moment ago.
+        Some(self.chain_of(no)).filter(|chain| !chain.links.is_empty())
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use mainstay_model::resource::LimitStatus;
 use mainstay_model::settings::{ServiceKind, ServiceSpec};
 use mainstay_model::status::InstanceState;
-use mainstay_model::{InstanceId, Need, NodeKind};
+use mainstay_model::{InstanceId, Name, Need, NodeKind};
 use mainstay_pool::{Breaker, Holding, ListFindings, StartTimes};
 use mainstay_supervisor::backoff::Jitter;
 use mainstay_supervisor::condition::ServerWatch;
@@ -29,7 +30,9 @@ use crate::member::Sight;
 /// A service over all its runs.
 #[derive(Debug)]
 pub struct Service {
-    pub spec: ServiceSpec,
+    pub name: Name,
+    /// The settings in force. What it is started from never changes in it.
+    spec: ArcSwap<ServiceSpec>,
     pub breaker: Arc<Breaker>,
     pub(crate) id: InstanceId,
     pub(crate) host: Arc<ProcessHost>,
@@ -53,6 +56,8 @@ pub struct Service {
     memory: AtomicU64,
     /// Its limits, as seen last.
     limits: Mutex<Vec<LimitStatus>>,
+    /// The seed of jitter.
+    seed: u64,
 }
 
 /// The parts that all services of a daemon share.
@@ -83,13 +88,7 @@ impl Service {
         let Shared { host, metrics, findings, seed } = shared;
         let seed = seed.wrapping_add(id.0);
         let program = spec.process.command.first().map_or("", String::as_str);
-        let policy = RestartPolicy {
-            start: spec.start_deadline,
-            jitter: Jitter::seeded(seed),
-            rule: spec.restart,
-            is_job: spec.kind == ServiceKind::Once,
-            ..RestartPolicy::default()
-        };
+        let policy = policy(&spec, seed);
         let now = Instant::now();
         let node = Need { kind: NodeKind::Service, name: spec.name.clone() };
         let breaker = Breaker::new(node, spec.breaker, metrics);
@@ -116,8 +115,23 @@ impl Service {
             over: CancellationToken::new(),
             memory: AtomicU64::new(0),
             limits: Mutex::default(),
-            spec,
+            name: spec.name.clone(),
+            seed,
+            spec: ArcSwap::from_pointee(spec),
         }
+    }
+
+    /// The settings in force. A reload may replace them at any time.
+    pub fn spec(&self) -> Arc<ServiceSpec> {
+        self.spec.load_full()
+    }
+
+    /// Puts settings in force that change nothing about how it is started.
+    pub(crate) fn update(&self, spec: ServiceSpec) {
+        self.lifecycle.lock().set_policy(policy(&spec, self.seed));
+        self.breaker.set_spec(spec.breaker);
+        self.spec.store(Arc::new(spec));
+        self.ordered.notify_one();
     }
 
     /// What keeps the service from running.
@@ -200,8 +214,9 @@ impl Service {
         self.start_times.note(took);
         if let Some(usual) = self.start_times.usual() {
             // Other arguments, such as a port, rarely make a start longer.
-            let program = self.spec.process.command.first().map_or("", String::as_str);
-            self.findings.keep_start(&self.spec.name, program, usual);
+            let spec = self.spec();
+            let program = spec.process.command.first().map_or("", String::as_str);
+            self.findings.keep_start(&self.name, program, usual);
         }
     }
 
@@ -261,5 +276,16 @@ impl Service {
         let retry_at = lifecycle.retry_at();
         drop(lifecycle);
         Sight { state, since, reason, brief, retry_at, pid: self.pid() }
+    }
+}
+
+/// The rules for its starts.
+fn policy(spec: &ServiceSpec, seed: u64) -> RestartPolicy {
+    RestartPolicy {
+        start: spec.start_deadline,
+        jitter: Jitter::seeded(seed),
+        rule: spec.restart,
+        is_job: spec.kind == ServiceKind::Once,
+        ..RestartPolicy::default()
     }
 }

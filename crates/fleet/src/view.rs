@@ -61,15 +61,16 @@ impl Fleet {
             numbers.sort_by_key(|no| graph.layer(*no));
             numbers
         };
-        numbers.into_iter().map(|no| self.node_view(no)).collect()
+        numbers.into_iter().filter_map(|no| self.node_view(no)).collect()
     }
 
     /// One node by its name.
     pub fn view_of(&self, name: &str) -> Option<NodeView> {
-        self.number(name).map(|no| self.node_view(no))
+        self.number(name).and_then(|no| self.node_view(no))
     }
 
-    fn node_view(&self, no: NodeNo) -> NodeView {
+    fn node_view(&self, no: NodeNo) -> Option<NodeView> {
+        let member = self.member(no)?;
         let (id, layer, needs, is_stopped_by_hand) = {
             let graph = self.graph.lock();
             let needs = graph.needs(no).iter().map(|need| graph.id(*need).clone()).collect();
@@ -81,9 +82,8 @@ impl Fleet {
             BlockerView { need: seen(&chain.links[0]), cause }
         });
         let blockers = blockers.collect();
-        let member = &self.members[no.0];
         let sight = member.sight();
-        NodeView {
+        Some(NodeView {
             id,
             layer,
             state: sight.as_ref().map(|sight| sight.state),
@@ -97,7 +97,7 @@ impl Fleet {
             retry_at: sight.as_ref().and_then(|sight| sight.retry_at),
             pid: sight.and_then(|sight| sight.pid),
             probe: member.probe(),
-        }
+        })
     }
 }
 

@@ -93,7 +93,8 @@ impl Call {
         request_id: CorrelationId,
     ) -> Self {
         let record = CallRecord::open(message.method(), request_id);
-        let limits = &sessions.serving.settings.limits;
+        let settings = sessions.serving.settings();
+        let limits = &settings.limits;
         let set = route.pool.tool_terms(route.tool.as_deref());
         let (call, call_max) = match &set {
             None => (limits.call, limits.call_max),
@@ -104,6 +105,7 @@ impl Call {
         };
         let time = CallTime::new(record.begun.into_std(), call, call_max);
         let may_retry = set.as_ref().and_then(|set| set.retry).unwrap_or(route.may_retry);
+        drop(settings);
         let is_stateful = session.revision.rules().stateful_methods;
         let terms = CallTerms {
             may_retry,
@@ -232,7 +234,7 @@ impl Call {
             session: &self.session,
             control: &self.control,
             deadline: self.state.deadline().into(),
-            list_wait: self.sessions.serving.settings.limits.list,
+            list_wait: self.sessions.serving.settings().limits.list,
             terms: self.terms.as_deref(),
         };
         match self.attempt.send(&context).await {
@@ -274,7 +276,8 @@ impl Call {
 
     /// The deadlines of the call, and the keys that set them.
     fn call_limits<T>(&self, read: impl FnOnce(CallLimits<'_>) -> T) -> T {
-        let gateway = &self.sessions.serving.settings.limits;
+        let settings = self.sessions.serving.settings();
+        let gateway = &settings.limits;
         match &self.terms {
             Some(terms) => read(terms.call_limits(gateway)),
             None => read(ToolTerms::default().call_limits(gateway)),

@@ -139,7 +139,7 @@ fn destination<'a>(
     };
     let destination = at(path);
     if let (Destination::NonMcp | Destination::Unknown, Some(url)) =
-        (&destination, &gateway.serving.settings.public_url)
+        (&destination, &gateway.serving.settings().public_url)
         && let Some(own) = url.own_path(path)
     {
         return (at(&own), Cow::Owned(own));

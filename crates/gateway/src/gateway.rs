@@ -6,6 +6,7 @@ mod observer;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, Guard};
 use mainstay_model::settings::GatewaySettings;
 use mainstay_model::{Budget, PublicUrl};
 use mainstay_pool::{Pool, PoolObserver};
@@ -44,7 +45,7 @@ pub struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) stateless: Stateless,
     pub(crate) sse_streams: SseStreams,
-    pub(crate) admission: Admission,
+    admission: ArcSwap<Admission>,
     non_mcp: OnceLock<NonMcp>,
     /// Held while another topology is put in force.
     installing: Mutex<()>,
@@ -54,6 +55,9 @@ pub struct Gateway {
 
 /// Interval at which idle sessions are looked for, unless sessions may be idle for less.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is checked whether a pool that is no longer in force has ended.
+const RETIRED_CHECK_EVERY: Duration = Duration::from_millis(20);
 
 /// Longest wait until calls that are cut off have been answered with a refusal.
 const REFUSE_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -76,7 +80,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             stateless: Stateless::new(&sessions),
             sse_streams: SseStreams::default(),
-            admission,
+            admission: ArcSwap::from_pointee(admission),
             non_mcp: OnceLock::new(),
             installing: Mutex::default(),
             retiring: Mutex::default(),
@@ -98,6 +102,37 @@ impl Gateway {
         self.non_mcp.get()
     }
 
+    /// The rules in force about who may send requests.
+    pub(crate) fn admission(&self) -> Guard<Arc<Admission>> {
+        self.admission.load()
+    }
+
+    /// Puts other settings in force for requests that begin from now on, and for connections that are opened from
+    /// now on. What is fixed at the start of a daemon must be the same as before.
+    pub fn set_settings(&self, settings: GatewaySettings) {
+        self.admission.store(Arc::new(Admission::new(&settings)));
+        self.serving.set_settings(settings);
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> GatewaySettings {
+        GatewaySettings::clone(&self.serving.settings())
+    }
+
+    /// Starts a pool that is not in force yet, so that it is ready when it is put in force.
+    pub fn prepare(self: &Arc<Self>, pool: &Arc<Pool>) {
+        pool.set_quiet(true);
+        pool.start(self.observer());
+    }
+
+    /// Waits until nothing is left of a pool that is no longer in force.
+    pub async fn until_retired(&self, pool: &Arc<Pool>) {
+        let is_there = || self.retiring.lock().iter().any(|retiring| Arc::ptr_eq(retiring, pool));
+        while is_there() && !self.serving.stopping.is_cancelled() {
+            tokio::time::sleep(RETIRED_CHECK_EVERY).await;
+        }
+    }
+
     /// Starts every server without waiting for any.
     pub fn start(self: &Arc<Self>) {
         let observer = self.observer();
@@ -114,12 +149,15 @@ impl Gateway {
     /// Accepts no new work, lets calls in flight finish for at most `limits.drain`, and then ends
     /// everything. Returns the number of calls that were cut off.
     pub async fn drain_and_stop(&self) -> usize {
-        let Serving { draining, stopping, tasks, settings, .. } = &*self.serving;
+        let Serving { draining, stopping, tasks, .. } = &*self.serving;
         draining.cancel();
         // A change of the topology that is under way finishes first, and no other one starts after that.
         drop(self.installing.lock());
-        let _ =
-            tokio::time::timeout(settings.limits.drain, self.serving.wait_until_answered()).await;
+        let _ = tokio::time::timeout(
+            self.serving.settings().limits.drain,
+            self.serving.wait_until_answered(),
+        )
+        .await;
         let left = self.calls_in_flight();
         if left > 0 {
             self.serving.refusing_calls.cancel();
@@ -190,7 +228,8 @@ impl Gateway {
 
     /// Returns the longest time that a call to any tool may take, with all its progress.
     pub fn call_max(&self) -> Duration {
-        let limits = &self.serving.settings.limits;
+        let settings = self.serving.settings();
+        let limits = &settings.limits;
         let of_servers = self.pools().into_iter().map(|pool| pool.spec().call_max(limits));
         of_servers.max().unwrap_or(limits.call_max)
     }
@@ -233,8 +272,8 @@ impl Gateway {
     }
 
     /// Returns the address at which clients reach the daemon, if a proxy is in front.
-    pub fn public_url(&self) -> Option<&PublicUrl> {
-        self.serving.settings.public_url.as_ref()
+    pub fn public_url(&self) -> Option<PublicUrl> {
+        self.serving.settings().public_url.clone()
     }
 
     /// Returns the path under which clients reach one of the daemon's own paths. It differs if a
@@ -252,8 +291,9 @@ impl std::fmt::Debug for Gateway {
 
 /// Ends idle sessions at intervals, until the daemon stops.
 async fn expire(sessions: Arc<Sessions>) {
-    let Serving { settings, stopping, .. } = &*sessions.serving;
-    let mut tick = tokio::time::interval(EXPIRE_EVERY.min(settings.limits.session_idle / 4));
+    let stopping = &sessions.serving.stopping;
+    let idle = sessions.serving.settings().limits.session_idle;
+    let mut tick = tokio::time::interval(EXPIRE_EVERY.min(idle / 4));
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,

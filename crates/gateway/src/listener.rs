@@ -177,7 +177,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (counted, open_before) = gateway.serving.open_connection(peer.operator);
-    if open_before >= gateway.serving.settings.limits.connections_max && !peer.operator {
+    if open_before >= gateway.serving.settings().limits.connections_max && !peer.operator {
         let why = Overload::Connections(counted);
         gateway.serving.tasks.spawn(overload::answer(gateway.clone(), stream, peer, why));
     } else {
@@ -226,7 +226,7 @@ where
             }
         })
     });
-    let receive = gateway.serving.settings.limits.receive;
+    let receive = gateway.serving.settings().limits.receive;
     let idle_timeout = IdleTimeout::new(receive, IDLE_MAX);
     let reads = idle_timeout.clone();
     let stream = WriteTimeout::new(CoalescingStream(stream), receive, stuck.clone());

@@ -75,7 +75,7 @@ async fn handle_request(
             Some(set_level(sessions, endpoint, session, &message).await)
         }
         Some(method) if !endpoint.single && ListKind::from_method(method).is_some() => {
-            let deadline = begun + sessions.serving.settings.limits.list;
+            let deadline = begun + sessions.serving.settings().limits.list;
             let kind = ListKind::from_method(method).unwrap_or(ListKind::Tools);
             let session = Some(&**session);
             let page = lists::page(endpoint, session, Era::Legacy, kind, &message, deadline).await;
@@ -83,7 +83,7 @@ async fn handle_request(
         }
         Some(method) => match ListKind::from_method(method) {
             Some(kind) => {
-                let deadline = begun + sessions.serving.settings.limits.list;
+                let deadline = begun + sessions.serving.settings().limits.list;
                 per_client_lists::single_server_page(endpoint, session, kind, deadline)
                     .await
                     .or_else(|| lists::known_page(endpoint, Era::Legacy, kind, &message))
@@ -104,7 +104,7 @@ async fn handle_request(
             Err((code, text)) => answer::message(build::failure(Some(&id), code, &text)),
         };
     }
-    let deadline = begun + sessions.serving.settings.limits.list;
+    let deadline = begun + sessions.serving.settings().limits.list;
     let (route, token) = match route_when_listed(endpoint, method, &message, deadline).await {
         Ok(found) => found,
         Err(RouteError { refusal: Some(mut refusal), .. }) => {

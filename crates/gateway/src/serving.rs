@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use arc_swap::{ArcSwap, Guard};
 use mainstay_model::settings::GatewaySettings;
 use mainstay_model::{Budget, Refusal, RefusalCode};
 use mainstay_telemetry::{CorrelationId, ErrorCode, Method, Metrics, Outcome};
@@ -21,7 +22,8 @@ use self::schemas::Schemas;
 
 /// The lowest of the three contexts: it knows no server, no endpoint and no session.
 pub(crate) struct Serving {
-    pub(crate) settings: GatewaySettings,
+    /// The settings in force.
+    settings: ArcSwap<GatewaySettings>,
     pub(crate) metrics: Arc<Metrics>,
     /// What bodies, answers and streams are charged to.
     pub(crate) budget: Budget,
@@ -75,7 +77,7 @@ impl Serving {
         budget: Budget,
     ) -> Arc<Self> {
         Arc::new(Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             metrics,
             budget,
             clock: Clock { started: Instant::now(), started_at: SystemTime::now() },
@@ -95,6 +97,16 @@ impl Serving {
         })
     }
 
+    /// The settings in force. A reload may replace them at any time.
+    pub(crate) fn settings(&self) -> Guard<Arc<GatewaySettings>> {
+        self.settings.load()
+    }
+
+    /// Puts other settings in force for whatever begins from now on.
+    pub(crate) fn set_settings(&self, settings: GatewaySettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
@@ -102,7 +114,7 @@ impl Serving {
     /// Returns the refusal for requests that arrive while the daemon drains.
     pub(crate) fn draining_refusal(&self, request_id: &CorrelationId) -> Refusal {
         let mut refusal = Refusal::new(RefusalCode::Maintenance, "the daemon is stopping")
-            .retry_after(self.settings.limits.drain)
+            .retry_after(self.settings().limits.drain)
             .hint("calls in flight are being finished; retry when the daemon is back");
         refusal.data.request_id = Some(request_id.to_string());
         refusal

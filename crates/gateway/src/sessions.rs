@@ -45,7 +45,7 @@ impl Sessions {
         (store, upkeep): (Arc<dyn SessionStore>, Arc<dyn Upkeep>),
     ) -> Arc<Self> {
         Arc::new(Self {
-            table: SessionTable::new(serving.settings.limits.sessions_max),
+            table: SessionTable::new(serving.settings().limits.sessions_max),
             replay: ReplayBudget::new(first_number(), serving.budget),
             question_numbers: QuestionNumbers::beginning_at(first_number()),
             levels: LogLevels::default(),

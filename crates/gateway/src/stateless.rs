@@ -62,7 +62,7 @@ pub(crate) async fn handle_request(
         return refusal_response(Some(&request.id), refusal, &request.caller.request_id);
     }
     let begun = Instant::now();
-    let deadline = begun + sessions.serving.settings.limits.list;
+    let deadline = begun + sessions.serving.settings().limits.list;
     let local = match request.method {
         Some(Method::ServerDiscover) => {
             discover::result(&sessions.serving, endpoint).await.map_err(Ok)
@@ -111,7 +111,7 @@ async fn handle_call(
     message: Message,
     request: ModernRequest<'_>,
 ) -> HttpAnswer {
-    let wait_max = sessions.serving.settings.limits.list;
+    let wait_max = sessions.serving.settings().limits.list;
     let begun = Instant::now();
     let (route, token) = match route_when_listed(endpoint, &message, &request, wait_max).await {
         Ok(found) => found,

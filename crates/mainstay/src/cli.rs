@@ -15,8 +15,8 @@ mod tests;
 pub(crate) mod wrong;
 
 pub(crate) use daemon::{
-    BreakerArgs, BreakerCommand, GraphArgs, NodesArgs, ResetArgs, RestartArgs, StatusArgs,
-    StopArgs, UpArgs, VerifyArgs,
+    BreakerArgs, BreakerCommand, DiffArgs, GraphArgs, NodesArgs, ReloadArgs, ResetArgs,
+    RestartArgs, StatusArgs, StopArgs, UpArgs, VerifyArgs,
 };
 
 /// Run MCP servers and the services they need: one daemon starts, watches and shares them
@@ -90,6 +90,12 @@ pub(crate) enum Command {
     /// Check that the stack works: servers, services, what they need, and the checks of the configuration
     #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),
+    /// Show what a running daemon would change to follow its configuration file
+    #[command(after_help = examples::DIFF)]
+    Diff(DiffArgs),
+    /// Have the daemon read its configuration again and change what differs; sessions go on
+    #[command(after_help = examples::RELOAD)]
+    Reload(ReloadArgs),
     /// Show what servers wrote to standard error, and services to standard error and standard output
     #[command(after_help = examples::LOGS)]
     Logs(LogsArgs),

@@ -25,6 +25,7 @@ mod lock;
 mod log_level;
 mod logs;
 mod nodes;
+mod reload;
 mod remove;
 mod running;
 mod schema;
@@ -53,6 +54,8 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Restart(args) => nodes::restart(shared, args, &out),
         Command::Breaker(args) => breaker::run(shared, args, &out),
         Command::Verify(args) => verify::run(shared, args, &out),
+        Command::Diff(args) => reload::diff(shared, args, &out),
+        Command::Reload(args) => reload::reload(shared, args, &out),
         Command::Stop(args) if !args.names.is_empty() => nodes::stop(shared, args, &out),
         Command::Stop(args) => stop::run(shared, args, &out),
         Command::Logs(args) => logs::run(shared, args, &out),

@@ -15,6 +15,7 @@ mod nodes;
 mod notify;
 mod passed;
 mod release;
+mod reload;
 mod secrets;
 mod signals;
 mod startup_errors;
@@ -27,13 +28,15 @@ mod web;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use mainstay_config::Loaded;
+use mainstay_config::{Loaded, Request};
 use mainstay_telemetry::logs::Level;
 use mainstay_telemetry::{LogControl, LogGuard, logs};
 
 use self::daemon::Daemon;
 pub(crate) use self::demo::{demo, demo_server};
 use self::log_file::LogFile;
+use self::reload::Begun;
+use self::reload::read::Origin;
 pub(crate) use self::startup_errors::no_state;
 use crate::cli::{Shared, UpArgs};
 use crate::exit::{Exit, Failure};
@@ -46,13 +49,14 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
         // Fails only for the leader of a process group, which a shell started: its session is not ours to leave.
         let _ = rustix::process::setsid();
     }
-    let loaded = mainstay_config::for_daemon(shared.request(args.listen.as_deref()))?;
+    let request = shared.request(args.listen.as_deref());
+    let loaded = mainstay_config::for_daemon(request.clone())?;
     let mut log_file = None;
     if args.detached {
         let taken = LogFile::take_over(&loaded.settings.state_dir);
         log_file = Some(taken.map_err(|error| startup_errors::no_log_file(&error))?);
     }
-    let ended = run(shared, loaded, log_file.as_mut());
+    let ended = run(shared, request, loaded, log_file.as_mut());
     if let (Err(_), Some(file)) = (&ended, &mut log_file) {
         file.give_back();
     }
@@ -61,6 +65,7 @@ pub(crate) fn up(shared: &Shared, args: &UpArgs) -> Result<Exit, Failure> {
 
 fn run(
     shared: &Shared,
+    mut request: Request,
     mut loaded: Loaded,
     log_file: Option<&mut LogFile>,
 ) -> Result<Exit, Failure> {
@@ -81,11 +86,16 @@ fn run(
         let origins = std::mem::take(&mut loaded.origins);
         // A relative path means nothing to whoever asks for it.
         let file = loaded.file.take().map(|file| std::path::absolute(&file).unwrap_or(file));
-        let settings = state::ask(&state_dir, move |_| {
+        request.state = Some(state_dir.clone());
+        let origin = Origin::new(request, file.as_deref());
+        let begun = state::ask(&state_dir, move |_| {
             packages::take_fetched(&mut loaded.settings);
-            loaded.settings
+            let files = loaded.secret_files.into_iter().chain(file).collect();
+            Begun { print: origin.print(&files), files, settings: loaded.settings, origin }
         });
-        let daemon = Daemon::start(settings.await?, &origins, file, log).await?;
+        let begun = begun.await?;
+        let settings = begun.settings.clone();
+        let daemon = Daemon::start(settings, &origins, Some(begun), log).await?;
         if !shared.quiet && !shared.json {
             daemon.announce();
         }

@@ -100,6 +100,18 @@ pub struct GatewaySettings {
     /// Which names are published unchanged at `/mcp`.
     pub names: NameRule,
     pub limits: Limits,
+    pub reload: ReloadChoice,
+}
+
+/// When the daemon reads its configuration again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReloadChoice {
+    /// When it is told to: `mainstay reload`, or HUP.
+    #[default]
+    Manual,
+    /// Also when the configuration file or a file with a secret changes.
+    Watch,
 }
 
 /// How clients authenticate.
@@ -397,6 +409,7 @@ impl Default for GatewaySettings {
             login: Login::None,
             names: NameRule::Spec,
             limits: Limits::default(),
+            reload: ReloadChoice::default(),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Pool {
             false => watch.see_other(now, instance.id, instance.lifecycle.lock().state()),
         };
         // Under the lock, so that changes are made known in their order.
-        if let Some(shift) = shift {
+        if let Some(shift) = shift.filter(|_| !self.is_quiet()) {
             self.make_known(instance, shift);
         }
     }
@@ -38,7 +38,8 @@ impl Pool {
     /// Forgets an instance of which no part is left.
     pub(crate) fn forget_condition(&self, instance: &Arc<Instance>) {
         let mut watch = self.watch.lock();
-        if let Some(shift) = watch.forget(Instant::now(), instance.id) {
+        let shift = watch.forget(Instant::now(), instance.id);
+        if let Some(shift) = shift.filter(|_| !self.is_quiet()) {
             self.make_known(instance, shift);
         }
     }

@@ -244,6 +244,11 @@ impl Pool {
         self.primary.get().map_or(0, |primary| primary.lifecycle.lock().run_no().get())
     }
 
+    /// How often the primary instance was started again.
+    pub fn own_restarts(&self) -> u64 {
+        self.primary.get().map_or(0, |primary| primary.lifecycle.lock().restarts())
+    }
+
     /// The state of the server, with what keeps it from running.
     pub fn state(&self) -> InstanceState {
         self.holding.shown_state(self.own_state())

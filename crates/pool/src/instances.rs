@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mainstay_model::settings::RestartRule;
 use mainstay_model::{InstanceId, Refusal};
 use mainstay_protocol::Era;
-use mainstay_supervisor::lifecycle::Lifecycle;
+use mainstay_supervisor::lifecycle::{Lifecycle, RestartPolicy};
 use mainstay_supervisor::roster::{MemberId, RosterEvent};
 
 use crate::driver;
@@ -24,16 +24,19 @@ const IDLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 // === impl Pool ===
 
 impl Pool {
-    /// Starts the primary instance. From now on `observer` is notified of events.
+    /// Starts the primary instance. From now on `observer` is notified of events. Only the first call has an effect.
     pub fn start(self: &Arc<Self>, observer: Weak<dyn PoolObserver>) {
-        let _ = self.observer.set(observer);
+        if self.observer.set(observer).is_err() {
+            // It was started before it was put in force.
+            return;
+        }
         let primary = self.create_instance(LeaseKey::base(self.first_era()), None);
         let _ = self.primary.set(primary.clone());
         self.supervise(primary);
         let pool = self.clone();
-        let every = IDLE_CHECK_EVERY.min(self.spec().pool.idle_timeout / 2);
         self.tasks.spawn(async move {
             loop {
+                let every = IDLE_CHECK_EVERY.min(pool.spec().pool.idle_timeout / 2);
                 let check = Instant::now() + every;
                 let next = pool.lending.next_deadline().map_or(check, |at| at.min(check));
                 tokio::select! {
@@ -87,16 +90,8 @@ impl Pool {
         member: Option<MemberId>,
     ) -> Arc<Instance> {
         let id = InstanceId(self.instance_ids.fetch_add(1, Ordering::Relaxed) + 1);
-        let mut limits = self
-            .host
-            .abilities()
-            .restart_policy(self.spec().start_deadline, self.seed.wrapping_add(id.0));
-        // Only the instance that keeps the lists up to date is started without being wanted.
         let is_primary = member.is_none() && self.primary.get().is_none();
-        if !is_primary || self.rests_when_unused() || self.spec().restart != RestartRule::Always {
-            limits.revivals_max = 0;
-        }
-        limits.rule = self.spec().restart;
+        let limits = self.restart_policy(id, is_primary);
         let lifecycle = Lifecycle::new(limits, Instant::now());
         let era = key.era;
         let roster = Arc::downgrade(self);
@@ -106,6 +101,19 @@ impl Pool {
             self.dialects.get(era).base.store(Some(instance.clone()));
         }
         instance
+    }
+
+    /// The rules for the starts of an instance.
+    pub(crate) fn restart_policy(&self, id: InstanceId, is_primary: bool) -> RestartPolicy {
+        let spec = self.spec();
+        let seed = self.seed.wrapping_add(id.0);
+        let mut policy = self.host.abilities().restart_policy(spec.start_deadline, seed);
+        // Only the instance that keeps the lists up to date is started without being wanted.
+        if !is_primary || self.rests_when_unused() || spec.restart != RestartRule::Always {
+            policy.revivals_max = 0;
+        }
+        policy.rule = spec.restart;
+        policy
     }
 
     /// Drives an instance in a task of its own until its end.

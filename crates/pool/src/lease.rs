@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Refusal, RefusalCode};
 use mainstay_supervisor::roster::{
-    Decision, Holder, LeaseMode, LeaseRequest, MemberId, RefusalReason, RosterEvent, Ticket, UserId,
+    Decision, Holder, LeaseMode, LeaseRequest, MemberId, RefusalReason, Roster, RosterEvent,
+    Ticket, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -143,6 +144,17 @@ impl Pool {
         let mut inner = self.lending.inner.lock();
         let mut decisions = Vec::new();
         inner.roster.retire(Instant::now(), |_| true, &mut decisions);
+        self.carry_out(&mut inner, decisions);
+    }
+
+    /// Changes the roster, and carries out what follows.
+    pub(crate) fn change_roster(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Roster<LeaseKey>, &mut Vec<Decision<LeaseKey>>),
+    ) {
+        let mut inner = self.lending.inner.lock();
+        let mut decisions = Vec::new();
+        change(&mut inner.roster, &mut decisions);
         self.carry_out(&mut inner, decisions);
     }
 

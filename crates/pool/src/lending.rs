@@ -43,13 +43,7 @@ pub(crate) const WAITING_MAX: usize = 1024;
 
 impl Lending {
     pub(crate) fn new(spec: &PoolSpec) -> Self {
-        let roster = Roster::new(RosterLimits {
-            members_max: spec.instances_max,
-            idle_min: spec.instances_min,
-            idle: spec.idle_timeout,
-            idle_brief: BRIEF,
-            waiting_max: WAITING_MAX,
-        });
+        let roster = Roster::new(limits(spec));
         let inner = Inner { roster, tickets: 0, waiting: HashMap::new(), members: HashMap::new() };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
@@ -64,5 +58,16 @@ impl Lending {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.inner.lock().roster.next_deadline()
+    }
+}
+
+/// The limits of the roster that a pool's settings make.
+pub(crate) fn limits(spec: &PoolSpec) -> RosterLimits {
+    RosterLimits {
+        members_max: spec.instances_max,
+        idle_min: spec.instances_min,
+        idle: spec.idle_timeout,
+        idle_brief: BRIEF,
+        waiting_max: WAITING_MAX,
     }
 }

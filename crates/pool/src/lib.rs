@@ -29,6 +29,7 @@ pub mod permit;
 pub mod pool;
 mod readiness;
 mod refresh;
+mod renewal;
 mod retries;
 mod run;
 mod second_era;

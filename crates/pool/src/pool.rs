@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use mainstay_model::settings::{Idle, ServerSpec, ToolTerms};
 use mainstay_model::{Budget, Name, Need, NodeKind};
 use mainstay_supervisor::condition::ServerWatch;
@@ -64,6 +64,10 @@ pub struct Pool {
     spec: ArcSwap<ServerSpec>,
     /// What they come to for each tool.
     terms: TermsInForce,
+    /// The pool that has taken the place of this one.
+    pub(crate) successor: ArcSwapOption<Pool>,
+    /// Whether its changes are not made known, because it is not in force yet, or no longer.
+    pub(crate) is_quiet: AtomicBool,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) metrics: Arc<Metrics>,
     pub server_metrics: Arc<ServerMetrics>,
@@ -141,6 +145,8 @@ impl Pool {
         let start_times = StartTimes::known(parts.findings.slow_start(&spec.name, &host.target()));
         let spec = Arc::new(spec);
         Arc::new(Self {
+            successor: ArcSwapOption::empty(),
+            is_quiet: AtomicBool::new(false),
             server_metrics: parts.metrics.server(&spec.name),
             host,
             seed: parts.seed,

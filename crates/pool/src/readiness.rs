@@ -280,8 +280,8 @@ impl Pool {
         })
     }
 
-    /// Whether the server can't start before the daemon itself is restarted: variables and secrets are read
-    /// only then.
+    /// Whether the server can't start before its variables and secrets are there, and the configuration is
+    /// reloaded or the daemon restarted.
     pub(crate) fn needs_restart(&self) -> bool {
         !self.spec().lacks.is_empty()
     }
@@ -299,7 +299,7 @@ impl Pool {
         let restart = "`mainstay stop && mainstay up`";
         match variables.as_slice() {
             [] => format!(
-                "`mainstay status {}` names the secret; then restart the daemon: {restart}",
+                "`mainstay status {}` names the secret; when it can be read: `mainstay reload`",
                 self.name
             ),
             names => format!(

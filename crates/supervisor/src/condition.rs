@@ -93,6 +93,11 @@ impl ServerWatch {
         self.told
     }
 
+    /// Goes on from what was told of the same server before another pool took its place.
+    pub fn take_over(&mut self, before: &Self) {
+        (self.told, self.since, self.trouble) = (before.told, before.since, before.trouble);
+    }
+
     /// Looks at the primary instance, which decides whether the server is ready.
     pub fn see_primary(&mut self, now: Instant, sight: Sight) -> Option<Shift> {
         let is_new_run = self.run_no.replace(sight.run_no) != Some(sight.run_no);

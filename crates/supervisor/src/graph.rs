@@ -19,6 +19,7 @@
 
 mod hold;
 mod plan;
+mod replan;
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use mainstay_model::{Need, NodeKind};
 pub use self::hold::{Hold, HoldKind, Loading, Why};
 pub use self::plan::PlanError;
 
-/// The position of a node in its graph.
+/// The number of a node in its graph. The number of a node that is gone may be given to a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeNo(pub usize);
 
@@ -54,6 +55,8 @@ pub enum GraphEvent {
     StoppedByHand,
     /// Somebody started the node by hand.
     StartedByHand,
+    /// Something else runs under the node's name now. It is in this state, in the run with this number.
+    Replaced(InstanceState, u64),
 }
 
 /// What a node has to do.
@@ -86,7 +89,10 @@ pub struct StandingChange {
 /// The dependency graph of a daemon, and where each node stands.
 #[derive(Debug, Clone)]
 pub struct Graph {
+    /// By [`NodeNo`]. Nodes that are gone stay until a new one takes their place.
     nodes: Vec<Node>,
+    /// The nodes that there are, in the order of the configuration.
+    order: Vec<NodeNo>,
 }
 
 #[derive(Debug, Clone)]
@@ -121,7 +127,8 @@ impl Graph {
     /// # Errors
     /// [`PlanError`] if a need is unknown, a name is used twice, or there is a cycle.
     pub fn plan(specs: Vec<NodeSpec>) -> Result<Self, PlanError> {
-        let mut graph = Self { nodes: plan::nodes(specs)? };
+        let nodes = plan::nodes(specs)?;
+        let mut graph = Self { order: (0..nodes.len()).map(NodeNo).collect(), nodes };
         let mut order: Vec<NodeNo> = graph.numbers().collect();
         order.sort_by_key(|no| graph.node(*no).layer);
         for no in order {
@@ -144,6 +151,9 @@ impl Graph {
             }
             GraphEvent::StoppedByHand => node.stopped_by_hand = true,
             GraphEvent::StartedByHand => node.stopped_by_hand = false,
+            GraphEvent::Replaced(state, run) => {
+                (node.state, node.run, node.began_complete) = (state, run, is_complete);
+            }
         }
         let mut open = BTreeSet::new();
         self.settle(no, before, &mut open, decisions);
@@ -212,7 +222,7 @@ impl Graph {
 
     /// The numbers of all nodes, in the order in which they were planned.
     pub fn numbers(&self) -> impl Iterator<Item = NodeNo> + use<> {
-        (0..self.nodes.len()).map(NodeNo)
+        self.order.clone().into_iter()
     }
 
     pub fn id(&self, no: NodeNo) -> &Need {

@@ -15,5 +15,6 @@ pub mod lifecycle;
 pub mod list_refresh;
 pub mod notices;
 pub mod probe;
+pub mod reload;
 pub mod retry_budget;
 pub mod roster;

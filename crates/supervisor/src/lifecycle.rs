@@ -125,6 +125,11 @@ impl Lifecycle {
         }
     }
 
+    /// Changes the rules for the next starts. A start that is under way keeps its deadline.
+    pub fn set_policy(&mut self, policy: RestartPolicy) {
+        self.policy = policy;
+    }
+
     /// Takes one step and appends to `effects` what the driver must do. The driver carries the effects out
     /// in order and reports the results as further events.
     ///

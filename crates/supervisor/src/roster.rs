@@ -191,6 +191,8 @@ pub struct Roster<K> {
     queue: Queue<K>,
     lent: HashMap<Ticket, MemberId>,
     closed: bool,
+    /// Members beyond the limit that were there when it was lowered.
+    surplus: usize,
 }
 
 // === impl Roster ===
@@ -203,6 +205,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             queue: Queue::default(),
             lent: HashMap::new(),
             closed: false,
+            surplus: 0,
         }
     }
 
@@ -221,8 +224,30 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
             RosterEvent::Tick => self.end_idle(now, out),
             RosterEvent::Close => self.close(out),
         }
+        self.shed(out);
         self.serve(now, out);
         self.check_invariants();
+    }
+
+    /// Changes the limits. Idle members beyond the new number end at once, and the others when they are given back.
+    pub fn set_limits(&mut self, now: Instant, limits: RosterLimits, out: &mut Vec<Decision<K>>) {
+        self.limits = RosterLimits { members_max: limits.members_max.max(1), ..limits };
+        self.surplus = self.members.len().saturating_sub(self.limits.members_max);
+        self.shed(out);
+        self.serve(now, out);
+        self.check_invariants();
+    }
+
+    /// Evicts idle members beyond a limit that was lowered.
+    fn shed(&mut self, out: &mut Vec<Decision<K>>) {
+        if self.surplus == 0 {
+            return;
+        }
+        self.surplus = self.members.len().saturating_sub(self.limits.members_max);
+        let leaving = self.members.counts().leaving;
+        for id in self.members.idle_longest(self.surplus.saturating_sub(leaving)) {
+            self.evict(id, out);
+        }
     }
 
     /// Evicts all members whose key is no longer needed, even members that are lent, and refuses the tickets
@@ -400,7 +425,7 @@ impl<K: Clone + Eq + Hash + Debug> Roster<K> {
     }
 
     fn check_invariants(&self) {
-        debug_assert!(self.members.len() <= self.limits.members_max);
+        debug_assert!(self.members.len() <= self.limits.members_max + self.surplus);
         debug_assert!(self.queue.len() <= self.limits.waiting_max);
     }
 }

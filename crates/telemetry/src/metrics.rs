@@ -117,6 +117,12 @@ impl Metrics {
         })
     }
 
+    /// Keeps the series of these servers only, in this order. Those of new servers start at zero.
+    pub fn keep_servers<'a>(&self, names: impl IntoIterator<Item = &'a Name>) {
+        let kept = names.into_iter().map(|name| self.server(name)).collect();
+        *self.board.servers.write() = kept;
+    }
+
     /// The counters for requests that the gateway answers itself, with the server label [`GATEWAY_LABEL`].
     pub fn gateway(&self) -> Arc<ServerMetrics> {
         Arc::clone(&self.board.gateway)

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::configuration::Reload;
 use super::problem::{AdminOnly, BadBody, Problem, Rejection, Standard};
 use super::words;
 use crate::action::{Action, ActionError, Done, LogLevel};
@@ -88,6 +89,10 @@ pub struct ActionDone {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = words::needs, required = false)]
     pub dependants: Vec<Need>,
+    /// Only for `reload`: what changes, or would change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reload: Option<Box<Reload>>,
 }
 
 // === impl ActionDone ===
@@ -103,6 +108,7 @@ impl ActionDone {
             drain_timeout_ms: timeout.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             cut_off: done.cut_off,
             dependants: done.dependants,
+            reload: done.reload,
         }
     }
 }

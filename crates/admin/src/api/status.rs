@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::breakers::CircuitBreaker;
+use super::configuration::Configuration;
 use super::pools::ConnectionPool;
 use super::servers::Server;
 use super::services::Service;
@@ -44,6 +45,10 @@ pub struct DaemonStatus {
     #[serde(default)]
     #[schema(required)]
     pub config_file: Option<String>,
+    /// The configuration in force, and how the last reload went.
+    #[serde(default)]
+    #[schema(required)]
+    pub configuration: Configuration,
     /// The address of all servers for clients of streamable HTTP: that of `gateway.public_url`, or an
     /// address of this machine. `/NAME` behind it is one server or group. None where streamable HTTP is off.
     #[serde(default)]

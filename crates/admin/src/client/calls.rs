@@ -14,6 +14,7 @@ use crate::api::actions::{
 };
 use crate::api::audit::AuditPage;
 use crate::api::breakers::CircuitBreakers;
+use crate::api::configuration::{Configuration, ReloadRequest};
 use crate::api::events::{EventPage, EventRecord};
 use crate::api::graph::Graph;
 use crate::api::logs::{LogLine, LogPage};
@@ -73,6 +74,11 @@ impl Client {
 
     pub async fn breakers(&self) -> Result<CircuitBreakers, ClientError> {
         self.read("/api/breakers").await
+    }
+
+    /// The configuration in force, and how reloads went.
+    pub async fn configuration(&self) -> Result<Configuration, ClientError> {
+        self.read("/api/configuration").await
     }
 
     pub async fn sessions(&self) -> Result<Sessions, ClientError> {
@@ -137,6 +143,7 @@ impl Client {
         let path = format!("/api/actions/{}", action.name());
         match action {
             Action::Stop => self.write(&path, &StopRequest { dry_run }).await,
+            Action::Reload => self.write(&path, &ReloadRequest { dry_run }).await,
             Action::SetLogLevel(level) => {
                 self.write(&path, &LogLevelRequest { level, dry_run }).await
             }

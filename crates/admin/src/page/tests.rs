@@ -21,6 +21,7 @@ fn status(servers: Vec<Server>) -> DaemonStatus {
         call_timeout_max_ms: 300_000,
         listen: vec!["http://127.0.0.1:8000".to_owned()],
         state_dir: "/home/secret/state".to_owned(),
+        configuration: Default::default(),
         config_file: Some("/home/secret/mainstay.toml".to_owned()),
         mcp_url: Some("http://127.0.0.1:8000/mcp".to_owned()),
         sessions: Sessions { active: 0, max: 1, calls: 0, listens: 0, streams: 0, unstored: None },

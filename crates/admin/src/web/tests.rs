@@ -58,6 +58,7 @@ impl Source for Fake {
             call_timeout_max_ms: 300_000,
             listen: vec!["127.0.0.1:8000".to_owned()],
             state_dir: "/state".to_owned(),
+            configuration: Default::default(),
             config_file: Some("/etc/mainstay/mainstay.toml".to_owned()),
             mcp_url: Some("http://127.0.0.1:8000/mcp".to_owned()),
             sessions: Sessions {

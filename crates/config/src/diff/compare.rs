@@ -86,7 +86,8 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.restart("sharing", old.sharing != *sharing);
     differing.restart("revision", old.revision != *revision);
     differing.restart("asks", old.asks != *asks);
-    differing.in_place("concurrency", old.concurrency != *concurrency);
+    // Calls that wait for their turn wait at the pool that has them.
+    differing.restart("concurrency", old.concurrency != *concurrency);
     differing.in_place("idle", old.idle != *idle);
     differing.in_place("required", old.required != *required);
     differing.in_place("needs", old.needs != *needs);
@@ -94,7 +95,8 @@ pub(super) fn server(old: &ServerSpec, new: &ServerSpec) -> Differing {
     differing.in_place("restart", old.restart != *restart);
     differing.in_place("stop_signal", old.stop.signal != stop.signal);
     differing.in_place("stop_timeout", old.stop.timeout != stop.timeout);
-    differing.in_place("probe", old.probe != *probe);
+    // A run is probed from its start to its end.
+    differing.restart("probe", old.probe != *probe);
     differing.in_place("pages", old.pages != *pages);
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
     differing.in_place("fetch_timeout", old.fetch_deadline != *fetch_deadline);
@@ -186,7 +188,7 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> Differing {
     differing.in_place("start_timeout", old.start_deadline != *start_deadline);
     differing.in_place("stop_signal", old.stop.signal != stop.signal);
     differing.in_place("stop_timeout", old.stop.timeout != stop.timeout);
-    differing.in_place("probe", old.probe != *probe);
+    differing.restart("probe", old.probe != *probe);
     differing.in_place("pages", old.pages != *pages);
     breaker(&mut differing, old.breaker, *new_breaker);
     differing
@@ -233,6 +235,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         login,
         names,
         limits,
+        reload,
     } = new;
     let Limits {
         body_bytes_max,
@@ -269,7 +272,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         ("max_body", false, was.body_bytes_max != *body_bytes_max),
         ("max_message", true, was.message_bytes_max != *message_bytes_max),
         ("memory_budget", true, was.memory_budget_bytes != *memory_budget_bytes),
-        ("max_depth", false, was.depth_max != *depth_max),
+        ("max_depth", true, was.depth_max != *depth_max),
         ("max_sessions", true, was.sessions_max != *sessions_max),
         ("max_connections", false, was.connections_max != *connections_max),
         ("session_idle", true, was.session_idle != *session_idle),
@@ -278,6 +281,7 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
         ("call_timeout_max", false, was.call_max != *call_max),
         ("list_timeout", false, was.list != *list),
         ("drain_timeout", false, was.drain != *drain),
+        ("reload", false, old.reload != *reload),
     ];
     let differing = all.into_iter().filter(|(.., differs)| *differs);
     differing
@@ -286,6 +290,22 @@ pub(super) fn gateway(old: &GatewaySettings, new: &GatewaySettings) -> Vec<Setti
             needs_daemon_restart,
         })
         .collect()
+}
+
+/// The settings of a running daemon after a reload: those of `new`, except what only a restart brings into force.
+pub fn gateway_in_force(old: &GatewaySettings, new: &GatewaySettings) -> GatewaySettings {
+    let mut settings = new.clone();
+    settings.listen = old.listen;
+    settings.listen_localhost = old.listen_localhost;
+    (settings.http, settings.sse) = (old.http, old.sse);
+    settings.sse_listen = old.sse_listen;
+    settings.sse_listen_localhost = old.sse_listen_localhost;
+    settings.limits.message_bytes_max = old.limits.message_bytes_max;
+    settings.limits.memory_budget_bytes = old.limits.memory_budget_bytes;
+    settings.limits.depth_max = old.limits.depth_max;
+    settings.limits.sessions_max = old.limits.sessions_max;
+    settings.limits.session_idle = old.limits.session_idle;
+    settings
 }
 
 // === impl Differing ===

@@ -13,7 +13,7 @@ pub(crate) static GATEWAY: Section = Section {
     example: "",
 };
 
-static KEYS: [Key; 22] = [
+static KEYS: [Key; 23] = [
     Key::new(
         "listen",
         Kind::Listen,
@@ -167,6 +167,21 @@ static KEYS: [Key; 22] = [
         "How long the daemon waits for calls in flight when it stops.",
     )
     .or("'30s'"),
+    Key::new(
+        "reload",
+        Kind::Choice(&RELOAD),
+        "'watch'",
+        "When the daemon reads its configuration again (docs/reload.md).",
+    )
+    .or("'manual'"),
+];
+
+static RELOAD: [Word; 2] = [
+    Word { word: "manual", doc: "when it is told to, by `mainstay reload` or HUP" },
+    Word {
+        word: "watch",
+        doc: "also when the configuration file, or a file that `secret:file:` refers to, has changed",
+    },
 ];
 
 static LOGIN: [Word; 1] = [Word {

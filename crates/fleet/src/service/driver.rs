@@ -49,7 +49,7 @@ impl Service {
                 return;
             }
             is_first = false;
-            tracing::error!(target: "mainstay", service = %self.spec.name, "its driver panicked");
+            tracing::error!(target: "mainstay", service = %self.name, "its driver panicked");
         }
     }
 
@@ -59,7 +59,7 @@ impl Service {
     }
 
     pub(super) fn is_job(&self) -> bool {
-        self.spec.kind == ServiceKind::Once
+        self.spec().kind == ServiceKind::Once
     }
 
     /// Whether the present run was ready before.
@@ -128,7 +128,7 @@ impl Driver {
             let mut lifecycle = self.service.lifecycle.lock();
             let reason = lifecycle.reason().map(str::to_owned);
             if let Err(error) = lifecycle.step(Instant::now(), event.clone(), &mut effects) {
-                tracing::debug!(service = %self.service.spec.name, %error, "event ignored");
+                tracing::debug!(service = %self.service.name, %error, "event ignored");
             }
             if event == LifecycleEvent::Tick && lifecycle.reason() != reason.as_deref() {
                 self.service.facts.lock().brief_reason =
@@ -195,7 +195,7 @@ impl Driver {
         let said = format!("{reason}\n{last_output}");
         let is_repeated = self.logged.as_ref() == Some(&said);
         let shown = Some(last_output.as_str()).filter(|text| !text.is_empty() && !is_repeated);
-        let service = &self.service.spec.name;
+        let service = &self.service.name;
         ServiceEnded { service, state, reason, last_output: shown, retry_in }
             .emit(&self.service.metrics);
         drop(facts);

@@ -48,7 +48,8 @@ impl Run {
     }
 
     async fn start_and_watch(&self) -> RunEvent {
-        let Service { spec, host, id, .. } = &*self.service;
+        let Service { host, id, .. } = &*self.service;
+        let spec = self.service.spec();
         if let Some(error) = lacking(&spec.lacks) {
             return self.not_started(error);
         }
@@ -84,7 +85,8 @@ impl Run {
         }
         match is_hung {
             true => process.kill().await,
-            false => process.stop(spec.stop).await,
+            // As it is set now.
+            false => process.stop(self.service.spec().stop).await,
         }
         let mut facts = self.service.facts.lock();
         facts.pid = None;
@@ -142,7 +144,7 @@ impl Run {
         if !exit.is_success() {
             return RunEvent::Lost { reason };
         }
-        match (self.service.spec.kind, self.service.spec.restart) {
+        match (self.service.spec().kind, self.service.spec().restart) {
             (ServiceKind::Once, _) => {}
             (ServiceKind::Service, RestartRule::Always) => reason.push_str(
                 "; a program that goes into the background must be told to stay in the foreground, and \
@@ -159,7 +161,7 @@ impl Run {
         let took = begun.elapsed();
         self.service.note_start(took);
         self.service.facts.lock().been_ready = true;
-        ServiceReady { service: &self.service.spec.name, took }.emit(&self.service.metrics);
+        ServiceReady { service: &self.service.name, took }.emit(&self.service.metrics);
         self.report(RunEvent::Ready).await;
     }
 

@@ -36,7 +36,7 @@ impl Service {
         let restarts = self.lifecycle.lock().restarts();
         let facts = self.facts.lock();
         ServiceStatus {
-            kind: self.spec.kind,
+            kind: self.spec().kind,
             state: sight.state,
             since: sight.since,
             reason: sight.reason,
@@ -67,7 +67,7 @@ impl Service {
                 reason = Some(format!("after {}", mainstay_telemetry::events::rounded(lasted)));
                 brief_reason.clone_from(&reason);
             }
-            let (name, instance) = (&self.spec.name, Some(self.id));
+            let (name, instance) = (&self.name, Some(self.id));
             NodeChanged { name, instance, from, to, reason, brief_reason }.emit(&self.metrics);
         }
     }

@@ -119,7 +119,7 @@ impl Attempt {
         let mut permit = match placement::try_shared(context.session, &self.route.pool) {
             Some(permit) => permit,
             None => {
-                let permit = self.acquire(context).await?;
+                let permit = self.acquire_here_or_there(context).await?;
                 needs = self.admit_needs_again(needs)?;
                 permit
             }
@@ -202,6 +202,23 @@ impl Attempt {
         self.again = None;
         if let Some((exchange, permit)) = self.under_way.take() {
             self.route.pool.give_up_call(permit, exchange, reason, how);
+        }
+    }
+
+    /// Acquires a permit from the pool of the route, or from the one that has taken its place meanwhile.
+    async fn acquire_here_or_there(
+        &mut self,
+        context: &SendContext<'_>,
+    ) -> Result<Permit, NotSent> {
+        loop {
+            if let Some(successor) = self.route.pool.successor() {
+                self.route.pool = successor;
+            }
+            let acquired = self.acquire(context).await;
+            let is_refused = matches!(acquired, Err(NotSent::Refused(_)));
+            if !is_refused || self.route.pool.successor().is_none() {
+                return acquired;
+            }
         }
     }
 

@@ -33,7 +33,8 @@ impl Call {
             }
             _ => None,
         };
-        let limits = &self.sessions.serving.settings.limits;
+        let settings = self.sessions.serving.settings();
+        let limits = &settings.limits;
         let refusal = refusal::lost_call(lost, self.server(), limits);
         let refusal = refusal::after_retries(refusal, self.state.retries(), spent);
         let outcome = match refusal.code {

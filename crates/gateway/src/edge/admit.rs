@@ -22,7 +22,7 @@ pub(super) fn admit<'a>(
 ) -> Result<Admitted<'a>, Box<HttpAnswer>> {
     let target = target::host(parts);
     let host = target.unwrap_or_default();
-    let (forwarded, decision) = gateway.admission.decide(&peer, host, &parts.headers);
+    let (forwarded, decision) = gateway.admission().decide(&peer, host, &parts.headers);
     let Peer { address, operator, uid, serves, connection } = peer;
     let mut admitted = Admitted {
         gateway,

@@ -83,7 +83,8 @@ pub(super) async fn read_message(
     admitted: &Admitted<'_>,
     body: &mut Option<Incoming>,
 ) -> Result<Bytes, Box<RefusedBody>> {
-    let limits = &admitted.gateway.serving.settings.limits;
+    let settings = admitted.gateway.serving.settings();
+    let limits = &settings.limits;
     let budget = admitted.gateway.serving.budget;
     let body = match read_body(limits, admitted.headers(), body, budget).await {
         Ok(body) => body,
@@ -262,7 +263,8 @@ impl RefusedBody {
 }
 
 fn refused_body(problem: &ReadBodyError, admitted: &Admitted<'_>) -> Box<RefusedBody> {
-    let limits = &admitted.gateway.serving.settings.limits;
+    let settings = admitted.gateway.serving.settings();
+    let limits = &settings.limits;
     let (status, reason, say, limit) = match problem {
         ReadBodyError::OverBudget(exceeded) => {
             let refusal = exceeded.refusal();

@@ -80,7 +80,7 @@ pub(super) async fn handle(
 ) -> HttpAnswer {
     let Admitted { gateway, caller, .. } = admitted;
     let id = message.id();
-    match endpoint.era_support(Era::Modern, gateway.serving.settings.limits.list).await {
+    match endpoint.era_support(Era::Modern, gateway.serving.settings().limits.list).await {
         EraSupport::Yes => {}
         EraSupport::No => {
             admitted.count_refusal(Refused::Revision, "no server here supports it");

@@ -146,7 +146,7 @@ fn how_to_allow(foreign: ForeignHeader, value: &str) -> String {
 fn to_allow(key: &str, value: &str) -> String {
     format!(
         "if it is one of this daemon's own, write `{key} = [{}]` in [gateway] of its configuration, or \
-         add it to that list, and restart the daemon",
+         add it to that list, then `mainstay reload`",
         build::string(value)
     )
 }

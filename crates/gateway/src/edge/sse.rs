@@ -114,7 +114,7 @@ fn open(admitted: &Admitted<'_>, endpoint: &Arc<Endpoint>) -> Result<HttpAnswer,
 /// Returns the path that clients post to, as they reach it through a proxy in front. The configured
 /// public URL counts before what the proxy says.
 fn messages_path(gateway: &Gateway, prefix: Option<&str>) -> String {
-    match (&gateway.serving.settings.public_url, prefix) {
+    match (&gateway.serving.settings().public_url, prefix) {
         (None, Some(prefix)) => format!("{prefix}{MESSAGES_PATH}"),
         _ => gateway.public_path(MESSAGES_PATH),
     }
@@ -148,7 +148,8 @@ pub(super) async fn handle_message(
     if let Some(refusal) = body::media_type_refusal(admitted) {
         return refusal;
     }
-    let limits = &gateway.serving.settings.limits;
+    let settings = gateway.serving.settings();
+    let limits = &settings.limits;
     let body = match body::read_message(admitted, body).await {
         Ok(body) => body,
         Err(mut refused) => {

@@ -121,10 +121,11 @@ impl Gateway {
         }
         self.retiring.lock().extend(retiring.pools.iter().cloned());
         let gateway = self.clone();
+        let drain = self.serving.settings().limits.drain;
         self.serving.tasks.spawn(async move {
             tokio::select! {
                 () = retiring.wait_until_unused(&gateway) => {}
-                () = tokio::time::sleep(gateway.serving.settings.limits.drain) => {}
+                () = tokio::time::sleep(drain) => {}
                 // The gateway stops these pools with all others.
                 () = gateway.serving.stopping.cancelled() => return,
             }
@@ -166,6 +167,10 @@ impl Retiring {
     async fn wait_until_unused(&self, gateway: &Gateway) {
         let is_busy = || self.sessions(gateway).iter().any(|session| session.is_busy());
         while is_busy() {
+            tokio::time::sleep(BUSY_POLL_INTERVAL).await;
+        }
+        // Its queue first: what waits for an instance gets it.
+        while self.pools.iter().any(|pool| pool.calls_waiting() > 0) {
             tokio::time::sleep(BUSY_POLL_INTERVAL).await;
         }
         for pool in &self.pools {

@@ -57,7 +57,7 @@ pub(super) async fn answer<S>(
         let reason = Refused::ConnectionLimit;
         RefusedRequest { reason, peer: peer.address, request_id: None, detail: "" }
             .emit(&gateway.serving.metrics);
-        why.refusal(gateway.serving.settings.limits.connections_max)
+        why.refusal(gateway.serving.settings().limits.connections_max)
     });
     let _ = tokio::time::timeout(patience, async {
         stream.write_all(response.as_bytes()).await?;

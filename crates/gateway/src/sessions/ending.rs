@@ -37,7 +37,7 @@ impl Sessions {
 
     /// Ends sessions that have been idle for too long.
     pub(crate) fn expire(&self) {
-        let idle_max = self.serving.settings.limits.session_idle;
+        let idle_max = self.serving.settings().limits.session_idle;
         let expired = self.table.expired(Instant::now(), idle_max);
         let count = expired.iter().filter(|session| self.end(session)).count() as u64;
         if count > 0 {

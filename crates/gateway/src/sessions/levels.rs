@@ -31,14 +31,14 @@ pub(crate) fn forget(sessions: &Sessions, owner: SessionNo) {
             sessions
                 .serving
                 .tasks
-                .spawn(levels.send_lowest(pool, sessions.serving.settings.limits.call));
+                .spawn(levels.send_lowest(pool, sessions.serving.settings().limits.call));
         }
     }
 }
 
 /// Sends the lowest wanted level to servers. Waits for them as long as a call may take.
 pub(crate) async fn send(sessions: &Sessions, servers: Vec<Server>) {
-    let within = sessions.serving.settings.limits.call;
+    let within = sessions.serving.settings().limits.call;
     let send = |Server { id, pool }| sessions.levels.for_server(id).send_lowest(pool, within);
     // The change continues even if the client goes away.
     let sent = servers.into_iter().map(|server| sessions.serving.tasks.spawn(send(server)));

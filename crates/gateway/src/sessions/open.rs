@@ -41,7 +41,7 @@ pub(crate) async fn open(
     let revision = params.revision();
     let capabilities = params.client_capabilities().within(revision.rules());
     if let EraSupport::No =
-        endpoint.era_support(Era::Legacy, sessions.serving.settings.limits.list).await
+        endpoint.era_support(Era::Legacy, sessions.serving.settings().limits.list).await
     {
         let requested = params.protocol_version.text().unwrap_or_default();
         return Err(OpenError::NoLegacyServer(requested.into_owned()));
@@ -117,7 +117,7 @@ async fn single_server_result(
 /// server can start late.
 async fn merged_result(sessions: &Sessions, endpoint: &Endpoint, revision: Revision) -> Bytes {
     endpoint
-        .wait_for_lists(Era::Legacy, Instant::now() + sessions.serving.settings.limits.list)
+        .wait_for_lists(Era::Legacy, Instant::now() + sessions.serving.settings().limits.list)
         .await;
     let late = ServerCapabilities {
         tools: true,

@@ -111,7 +111,7 @@ async fn restore(
     }
     let now = sessions.serving.clock.unix_seconds();
     if now.saturating_sub(changes.used_at)
-        >= sessions.serving.settings.limits.session_idle.as_secs()
+        >= sessions.serving.settings().limits.session_idle.as_secs()
     {
         // Ends the session for good, even if the idle limit is raised later.
         sessions.store.ended(claims.serial, now);

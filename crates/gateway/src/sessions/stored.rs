@@ -19,7 +19,8 @@ impl Sessions {
     pub(crate) fn store_uses(&self, exactly: bool) {
         let now = Instant::now();
         let now_seconds = self.serving.clock.unix_seconds();
-        let interval = USE_NOTED_EVERY.min(self.serving.settings.limits.session_idle / 8).as_secs();
+        let interval =
+            USE_NOTED_EVERY.min(self.serving.settings().limits.session_idle / 8).as_secs();
         let interval = if exactly { 1 } else { interval.max(1) };
         let sessions = self.table.all();
         let uses = sessions.iter().filter_map(|session| {

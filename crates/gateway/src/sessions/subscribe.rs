@@ -83,7 +83,7 @@ async fn subscribe_at(
         let told = send(permit, Method::ResourcesSubscribe, uri);
         // An instance that is lost meanwhile is asked again when it is back.
         if let Ok(Err(error)) =
-            tokio::time::timeout(sessions.serving.settings.limits.call, told).await
+            tokio::time::timeout(sessions.serving.settings().limits.call, told).await
         {
             session.remove_subscription(server, uri);
             instance.unsubscribe(uri, session.number);
@@ -129,7 +129,7 @@ pub(crate) async fn unsubscribe(
     let Some(uri) = server_uri(route, message) else { return missing_uri(id) };
     session.remove_subscription(route.server, &uri);
     sessions.store_subscription(session, route.server, &uri, false).await;
-    let within = sessions.serving.settings.limits.call;
+    let within = sessions.serving.settings().limits.call;
     let (turns, owner, pool) =
         (sessions.subscription_locks.clone(), session.number, route.pool.clone());
     let told = sessions
@@ -204,7 +204,7 @@ async fn subscription_permit(
     session: &Session,
     pool: &Arc<Pool>,
 ) -> Result<Permit, Refusal> {
-    let deadline = Instant::now() + sessions.serving.settings.limits.call;
+    let deadline = Instant::now() + sessions.serving.settings().limits.call;
     if placement::for_session(session, pool).mode == LeaseMode::Once {
         let base = Placement::base(Era::Legacy, session.number);
         return pool.acquire(&base, deadline).await;

@@ -33,7 +33,7 @@ fn single(endpoint: &Endpoint) -> Result<Bytes, Refusal> {
 /// server can start late.
 async fn merged(serving: &Serving, endpoint: &Endpoint) -> Bytes {
     let era = Era::Modern;
-    endpoint.wait_for_lists(era, Instant::now() + serving.settings.limits.list).await;
+    endpoint.wait_for_lists(era, Instant::now() + serving.settings().limits.list).await;
     let mut capabilities = ServerCapabilities {
         tools: true,
         tools_list_changed: true,

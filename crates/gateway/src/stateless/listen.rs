@@ -256,7 +256,7 @@ impl ListenStreams {
 
     /// Returns the largest number of listening clients: that of sessions.
     fn max(&self) -> usize {
-        self.serving.settings.limits.sessions_max
+        self.serving.settings().limits.sessions_max
     }
 
     /// Adds a stream. Returns its number.

@@ -125,6 +125,22 @@ fn verify_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// Print what would change, as `mainstay diff` does, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Return when the reload is under way
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Return with exit code 1 if the reload has not ended after this time; it goes on
+    #[arg(long, value_name = "TIMEOUT", value_parser = duration, conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<Duration>,
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = mainstay_config::parse_duration(text);
     duration.ok_or_else(|| "write a duration such as 90s or 5m".to_owned())

@@ -72,7 +72,8 @@ Examples:
 
 Calls in flight have `gateway.drain_timeout` to finish (30 s by default). The command waits until what was \
 restarted is ready, for 3 minutes at most, and ends with the checks of `mainstay verify NAME`: with exit code 1 \
-if one fails. `mainstay stop && mainstay up --detach` restarts the daemon.";
+if one fails. `mainstay stop && mainstay up --detach` restarts the daemon, and `mainstay reload` has it read its \
+configuration again.";
 
 pub(super) const BREAKER: &str = "\
 Examples:
@@ -93,6 +94,24 @@ Examples:
 Servers must be ready and list their tools, services must be ready, externals must pass their probes; \
 `[[checks]]` in the configuration adds tool calls, addresses and commands. The exit code is 1 if a check fails, \
 and 2 if nothing has that name.";
+
+pub(super) const DIFF: &str = "\
+Examples:
+  mainstay diff
+  mainstay diff --json | jq -r '.nodes[] | select(.change == \"restart\") | .node'
+
+The daemon reads its file and compares it with what is in force. Keys are named, values never. Exit code 2 if the \
+configuration is wrong.";
+
+pub(super) const RELOAD: &str = "\
+Examples:
+  mainstay diff && mainstay reload
+  mainstay reload --timeout 5m
+  mainstay reload --json | jq -r '.nodes[] | select(.outcome == \"kept\") | .reason'
+
+A server whose start changes gets a new instance, which is ready before the old one stops taking calls. If it does \
+not become ready, the old one stays, and the exit code is 1. If the configuration is wrong, nothing changes, and \
+the exit code is 2. HUP to the daemon does the same.";
 
 pub(super) const STOP: &str = "\
 Examples:

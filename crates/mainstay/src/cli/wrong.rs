@@ -15,7 +15,7 @@ const HABITS: &[(&[&str], &str)] = &[
         "`mainstay status` lists servers, `mainstay tools` their tools",
     ),
     (&["kill", "down", "quit", "shutdown", "halt"], "`mainstay stop` stops the daemon"),
-    (&["reload"], "`mainstay stop && mainstay up --detach` restarts the daemon"),
+    (&["refresh", "apply"], "`mainstay reload` has the daemon read its configuration again"),
     (&["validate", "lint", "config"], "`mainstay check` checks the configuration"),
     (&["describe", "inspect"], "`mainstay tools SERVER TOOL` describes a tool"),
     (&["exec", "invoke"], "`mainstay call SERVER TOOL` calls a tool"),

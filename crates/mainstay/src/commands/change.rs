@@ -67,10 +67,8 @@ impl Change<'_> {
             return self.out.next(&["mainstay check", "mainstay up"]);
         };
         if running::uses(&status, self.path) {
-            let restart = running::restart(self.shared);
-            self.line(&format!(
-                "the running daemon reads the file only at its start; restart it {why}: {restart}"
-            ));
+            let reload = running::reload(self.shared);
+            self.line(&format!("reload the running daemon {why}: {reload}"));
         } else {
             let used = status.config_file.unwrap_or_else(|| "no file".to_owned());
             self.line(&format!("note: the running daemon was started with {used}, not this file"));
@@ -81,7 +79,7 @@ impl Change<'_> {
         let uses_it = || running(self.shared).is_some_and(|it| running::uses(&it, self.path));
         answer["file"] = json!(self.path);
         answer["dry_run"] = json!(self.dry_run);
-        answer["restart_needed"] = json!(!self.dry_run && uses_it());
+        answer["reload_needed"] = json!(!self.dry_run && uses_it());
         if self.dry_run {
             answer["difference"] = json!(difference::shown(self.old, self.new));
         }

@@ -277,9 +277,9 @@ pub(super) fn unknown(
 ) -> Failure {
     let failure = with_nearest(failure, word, names);
     match running::newer_file(status) {
-        Some(file) => failure.hint(format!(
-            "{file} was changed after the daemon had started, and the daemon reads it only then: restart the daemon"
-        )),
+        Some(file) => {
+            failure.hint(format!("{file} has changed since the daemon read it: `mainstay reload`"))
+        }
         None => failure,
     }
 }

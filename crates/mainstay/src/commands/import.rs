@@ -16,7 +16,7 @@ use serde_json::json;
 use self::report::{Report, Written};
 pub(super) use self::report::{is_told, variables_to_set};
 use super::lock::{FileLock, locked_configuration};
-use super::running::{restart, running, uses};
+use super::running::{reload, running, uses};
 use super::{client_files, files};
 use crate::cli::shell::quoted;
 use crate::cli::{ImportArgs, Shared};
@@ -117,7 +117,7 @@ fn import(
             [source] => client_of(source).map(|client| client.id),
             _ => None,
         },
-        restart: is_read.then(|| restart(shared)),
+        reload: is_read.then(|| reload(shared)),
     }
     .tell(mode, out);
     let is_empty = plan.added.is_empty() && plan.already.is_empty();

@@ -3,8 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "a command of its own, which nobody else waits for")]
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use mainstay_admin::api::status::DaemonStatus;
 
 use super::daemon;
@@ -32,25 +33,30 @@ pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
     })
 }
 
-/// The configuration file of a daemon, if it was changed after the daemon had started.
+/// The configuration file of a daemon, if it has changed since the daemon read it.
 pub(super) fn newer_file(status: &DaemonStatus) -> Option<&str> {
     let file = status.config_file.as_deref()?;
     let changed = Path::new(file).metadata().and_then(|file| file.modified()).ok()?;
-    let started = SystemTime::now().checked_sub(Duration::from_millis(status.uptime_ms))?;
-    (changed > started).then_some(file)
+    // The daemon looks at its file every few seconds, and may not have seen the newest change.
+    let read_at = status.configuration.read_at.parse::<Timestamp>().ok()?;
+    let is_newer = Timestamp::try_from(changed).is_ok_and(|changed| changed > read_at);
+    (status.configuration.is_changed || is_newer).then_some(file)
 }
 
 /// Says that the daemon runs with an older state of its file, if that is so.
 pub(super) fn note_newer_file(status: &DaemonStatus, shared: &Shared) -> Option<String> {
     let file = newer_file(status)?;
-    let restart = restart(shared);
-    Some(format!(
-        "note: {file} was changed after the daemon had started, and the daemon reads it only then; \
-         restart it: {restart}"
-    ))
+    let reload = reload(shared);
+    Some(format!("note: {file} has changed since the daemon read it: {reload}"))
 }
 
-/// The command that makes a running daemon take its configuration file again.
+/// The command that makes a running daemon read its configuration file again.
+pub(super) fn reload(shared: &Shared) -> String {
+    let state = Shared { state: shared.state.clone(), ..Shared::default() };
+    format!("mainstay reload{}", state.repeated())
+}
+
+/// The command that restarts the daemon.
 pub(super) fn restart(shared: &Shared) -> String {
     let state = Shared { state: shared.state.clone(), ..Shared::default() };
     format!("mainstay stop{} && mainstay up --detach{}", state.repeated(), shared.repeated())

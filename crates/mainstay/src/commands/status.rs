@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use jiff::Timestamp;
+use mainstay_admin::api::configuration::Configuration;
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory, Notification};
@@ -221,7 +222,8 @@ fn remarks(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
     let breakers = breakers
         .map(|one| format!("the circuit breaker of {} is {}", one.name, super::breaker::said(one)));
     let refused = status.servers.iter().flat_map(refused_tools);
-    groups.chain(notes).chain(untold).chain(breakers).chain(refused).collect()
+    let reload = reloaded(&status.configuration, now);
+    groups.chain(notes).chain(untold).chain(breakers).chain(refused).chain(reload).collect()
 }
 
 /// The tools of a server that are refused because something is down that they need.
@@ -235,6 +237,35 @@ fn refused_tools(server: &Server) -> impl Iterator<Item = String> + '_ {
         let is = if refused.tools.len() == 1 { "is" } else { "are" };
         format!("{tools} {is} refused: {}", refused.reason)
     })
+}
+
+/// What the last reload left to do. A file that has changed since has a note of its own.
+fn reloaded(configuration: &Configuration, now: Timestamp) -> Vec<String> {
+    if let Some(current) = &configuration.current {
+        return vec![format!("reload {} is under way", current.number)];
+    }
+    let Some(last) = &configuration.last else { return Vec::new() };
+    let ago = format::ago(&last.began_at, now);
+    let mut lines = Vec::new();
+    if last.is_refused() {
+        lines.push(format!(
+            "the configuration was wrong when it was reloaded {ago} ago, and nothing changed: `mainstay check`"
+        ));
+    }
+    lines.extend(last.nodes.iter().filter_map(|node| {
+        let is = match node.outcome.as_deref()? {
+            "kept" => "keeps its old settings",
+            "not_ready" => "has its new settings, and was not ready",
+            _ => return None,
+        };
+        let why = node.reason.as_deref().map(format::first_line).unwrap_or_default();
+        Some(format!("{} {is} since a reload {ago} ago: {why}", node.node))
+    }));
+    if !last.waits_for_restart.is_empty() {
+        let keys = last.waits_for_restart.join(", ");
+        lines.push(format!("waiting for a restart of the daemon: {keys}"));
+    }
+    lines
 }
 
 /// Sessions and memory.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mainstay_admin::action::{Carrying, Done, Drain, LogLevel};
+use mainstay_admin::api::configuration::Reload;
 use mainstay_admin::{Action, ActionError, Actions};
 use mainstay_fleet::Fleet;
 use mainstay_gateway::Gateway;
@@ -14,6 +15,8 @@ use mainstay_protocol::list::ListKind;
 use mainstay_telemetry::LogControl;
 use mainstay_telemetry::logs::Level;
 use tokio_util::sync::CancellationToken;
+
+use super::reload::{AskedBy, Reloader};
 
 /// How long a server may take to give its lists.
 const LISTS: Duration = Duration::from_secs(30);
@@ -26,8 +29,7 @@ pub(super) struct Operator {
     log: LogControl,
     /// Cancelled when the daemon is to end.
     stop: CancellationToken,
-    /// The longest wait for calls in flight before the daemon ends.
-    drain: Duration,
+    pub(super) reloader: Option<Reloader>,
 }
 
 // === impl Operator ===
@@ -38,10 +40,10 @@ impl Operator {
         fleet: &Arc<Fleet>,
         log: LogControl,
         stop: CancellationToken,
-        drain: Duration,
+        reloader: Option<Reloader>,
     ) -> Self {
         let (gateway, fleet) = (Arc::downgrade(gateway), Arc::downgrade(fleet));
-        Self { gateway, fleet, log, stop, drain }
+        Self { gateway, fleet, log, stop, reloader }
     }
 
     fn stop(&self, dry_run: bool) -> Done {
@@ -57,7 +59,8 @@ impl Operator {
             (false, true) => format!("the daemon would stop; calls in flight: {calls}"),
             (false, false) => format!("the daemon is stopping; calls in flight: {calls}"),
         };
-        let drain = Some(Drain { calls, timeout: self.drain });
+        let timeout = self.fleet.upgrade().map(|fleet| fleet.drain()).unwrap_or_default();
+        let drain = Some(Drain { calls, timeout });
         Done { drain, ..Done::from(message) }
     }
 
@@ -105,6 +108,32 @@ impl Operator {
     }
 }
 
+impl Operator {
+    async fn reload(&self, dry_run: bool) -> Result<Done, ActionError> {
+        let Some(reloader) = &self.reloader else {
+            let why = "this daemon has no configuration: it was started by `mainstay demo`";
+            return Err(ActionError::Impossible(why.to_owned()));
+        };
+        if dry_run {
+            let preview = reloader.preview().await;
+            let report = preview.map_err(|error| ActionError::NotNow(error.to_string()))?;
+            let message = match (report.is_refused(), report.is_empty()) {
+                (true, _) => "the configuration is wrong",
+                (false, true) => "nothing would change",
+                (false, false) => "the configuration has changed",
+            };
+            return Ok(Done { reload: Some(Box::new(report)), ..Done::from(message.to_owned()) });
+        }
+        if self.stop.is_cancelled() {
+            return Err(ActionError::NotNow("the daemon is stopping".to_owned()));
+        }
+        let number = reloader.ask(AskedBy::Command);
+        let report = Reload { number, asked_by: "command".to_owned(), ..Reload::default() };
+        let message = format!("reload {number} is under way");
+        Ok(Done { reload: Some(Box::new(report)), ..Done::from(message) })
+    }
+}
+
 impl Actions for Operator {
     fn carry_out(&self, action: Action, dry_run: bool) -> Carrying<'_> {
         Box::pin(async move {
@@ -116,6 +145,7 @@ impl Actions for Operator {
                 Action::StopNode { name } => self.stop_node(&name, dry_run).await,
                 Action::RestartNode { name } => self.restart_node(&name, dry_run).await,
                 Action::ResetBreaker { name } => self.reset_breakers(name.as_deref(), dry_run),
+                Action::Reload => self.reload(dry_run).await,
             }
         })
     }

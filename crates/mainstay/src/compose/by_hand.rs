@@ -35,7 +35,7 @@ impl Operator {
         name: Option<&str>,
         dry_run: bool,
     ) -> Result<Done, ActionError> {
-        let all: Vec<_> = self.fleet()?.breakers().collect();
+        let all = self.fleet()?.breakers();
         let is_meant =
             |id: &Need| name.is_none_or(|name| id.name.as_str() == name || id.to_string() == name);
         let meant: Vec<_> = all.iter().filter(|breaker| is_meant(breaker.id())).collect();
@@ -105,7 +105,8 @@ impl Operator {
 
 fn done(message: String, stopping: Stopping, cut_off: Option<usize>) -> Done {
     let Stopping { calls, drain, dependants, .. } = stopping;
-    Done { message, drain: Some(Drain { calls, timeout: drain }), cut_off, dependants }
+    let drain = Some(Drain { calls, timeout: drain });
+    Done { drain, cut_off, dependants, ..Done::from(message) }
 }
 
 /// What a server or service waits for that was started.

@@ -1,7 +1,7 @@
 //! The daemon: its parts, its start and its end.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use mainstay_config::{Origin, Origins};
 use mainstay_fleet::{Fleet, FleetParts};
 use mainstay_gateway::{Gateway, Layout, Serves, listener};
 use mainstay_model::Condition;
-use mainstay_model::settings::{GatewaySettings, Limits, Settings};
+use mainstay_model::settings::{Limits, Settings};
 use mainstay_pool::{ListFindings, Pool};
 use mainstay_session::SealKey;
 use mainstay_store::{Backend, Folder, KeyName};
@@ -20,6 +20,7 @@ use mainstay_telemetry::events::{
 };
 use mainstay_telemetry::{LogControl, Metrics, ServerOutput};
 use mainstay_upstream::process::{ExecCommand, GuardCommand, ProcessHost};
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,8 @@ use super::actions::Operator;
 use super::listening::{Addresses, Listeners};
 use super::notify::{Notifier, Sections};
 use super::passed::PassedPages;
-use super::signals::Signals;
+use super::reload::{AskedBy, Begun, Means, Reloader};
+use super::signals::{Signals, Wanted};
 use super::status::{Places, Status};
 use super::verify::{Declared, StackChecks};
 use super::{
@@ -53,10 +55,11 @@ pub(super) struct Daemon {
     serves: Serves,
     listeners: Vec<JoinHandle<()>>,
     signals: Signals,
-    notifier: Option<Notifier>,
+    notifier: Arc<Notifier>,
     /// Cancelled when the admin API is told to stop the daemon.
     stop: CancellationToken,
-    drain: Duration,
+    /// None for a daemon without a configuration.
+    reloader: Option<Reloader>,
     started: Instant,
     /// The lock on the state folder, held until the daemon has ended.
     _folder: Arc<Folder>,
@@ -68,7 +71,7 @@ impl Daemon {
     pub(super) async fn start(
         mut settings: Settings,
         origins: &Origins,
-        config_file: Option<PathBuf>,
+        begun: Option<Begun>,
         log: LogControl,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
@@ -116,13 +119,13 @@ impl Daemon {
         let pools: Vec<_> =
             settings.servers.iter().map(|spec| Pool::new(spec.clone(), &parts)).collect();
         let drain = settings.gateway.limits.drain;
-        let own = GatewaySettings { listen: addresses.main[0], ..settings.gateway.clone() };
-        let mcp_url = mainstay_config::export::url(&own, None).ok();
-        let places = Places { state_dir: state_dir.clone(), config_file, mcp_url };
+        let config_file = begun.as_ref().and_then(|begun| begun.origin.file());
+        let places = Places::new(state_dir.clone(), config_file, addresses.main[0]);
+        places.set_mcp_url(&settings.gateway);
         let backend = open_backend(&folder, &settings.gateway.limits, &metrics).await?;
         let key = SealKey::new(secrets::key(&backend, KeyName::Session).await?);
         let tokens = Tokens::new(&secrets::key(&backend, KeyName::Token).await?);
-        let declared = Declared::new(&settings, &host);
+        let declared = Arc::new(RwLock::new(Declared::new(&settings, &host)));
         let owners = passed::owners(&settings.servers, &settings.services);
         let fleet = Fleet::new(FleetParts {
             pools: pools.clone(),
@@ -131,7 +134,7 @@ impl Daemon {
             externals: settings.externals,
             host: host.clone(),
             metrics: metrics.clone(),
-            instance_ids: parts.instance_ids,
+            instance_ids: parts.instance_ids.clone(),
             seed: parts.seed,
             findings: findings.clone(),
             stopped_by_hand: backend.stopped_by_hand.clone(),
@@ -142,6 +145,7 @@ impl Daemon {
         .map_err(|error| Failure::of(Exit::Usage, &error))?;
         let pages = PassedPages::new(owners, &settings.gateway, &fleet)
             .map_err(|error| Failure::of(Exit::Usage, &error))?;
+        let pages = Arc::new(RwLock::new(Arc::new(pages)));
         let gateway = Gateway::new(mainstay_gateway::Parts {
             layout: Layout { pools, groups: settings.endpoints, names: settings.gateway.names },
             settings: settings.gateway,
@@ -153,18 +157,36 @@ impl Daemon {
         .await;
         changes::store(&metrics, &backend.events);
         let sections = Sections::new(&settings.notify);
-        let notifier = Notifier::start(&settings.notify, &sections, &metrics, &host);
+        let notifier = Arc::new(Notifier::start(&settings.notify, &sections, &metrics, &host));
         changes::started(&metrics, &backend.events).await;
-        let answers = Status::new(&gateway, &fleet, metrics.clone(), &addresses, places, sections);
+        let reloader = begun.map(|begun| {
+            let means = Means {
+                pools: parts,
+                pages: pages.clone(),
+                notifier: notifier.clone(),
+                places: places.clone(),
+                declared: declared.clone(),
+                files,
+                budget,
+            };
+            Reloader::start(begun, means, &gateway, &fleet, &metrics)
+        });
+        let answers = Status::new(
+            &gateway,
+            &fleet,
+            metrics.clone(),
+            &addresses,
+            places,
+            (sections, reloader.clone()),
+        );
         answers.observe(&host);
         let stop = CancellationToken::new();
         let own_client = Client::new(&state_dir, CHECKS);
-        let checks = Arc::new(StackChecks::new(Arc::new(answers.clone()), own_client));
-        checks.declare(declared);
+        let checks = StackChecks::new(Arc::new(answers.clone()), own_client, declared);
         let admin = Admin::new(mainstay_admin::Parts {
             source: Arc::new(answers.clone()),
-            verifier: checks,
-            actions: Arc::new(Operator::new(&gateway, &fleet, log, stop.clone(), drain)),
+            verifier: Arc::new(checks),
+            actions: Arc::new(Operator::new(&gateway, &fleet, log, stop.clone(), reloader.clone())),
             audit: backend.audit.clone(),
             events: backend.events.clone(),
             tokens,
@@ -197,7 +219,7 @@ impl Daemon {
             signals,
             notifier,
             stop,
-            drain,
+            reloader,
             started,
             _folder: folder,
         })
@@ -215,13 +237,24 @@ impl Daemon {
     /// Serves until a signal arrives or the action `stop` is carried out, then drains and stops. Later
     /// signals may stop the daemon at once.
     pub(super) async fn run_to_end(mut self) {
-        tokio::select! {
-            () = self.signals.stop_wanted() => {}
-            () = self.stop.cancelled() => self.signals.stop_by_action(),
+        loop {
+            tokio::select! {
+                wanted = self.signals.wanted() => match wanted {
+                    Wanted::Stop => break,
+                    Wanted::Reload => self.reload(),
+                },
+                () = self.stop.cancelled() => {
+                    self.signals.stop_by_action();
+                    break;
+                }
+            }
+        }
+        if let Some(reloader) = &self.reloader {
+            reloader.stop();
         }
         let begun = Instant::now();
         let calls = self.gateway.calls_in_flight();
-        DrainStarted { calls, deadline: self.drain }.emit(&self.metrics);
+        DrainStarted { calls, deadline: self.fleet.drain() }.emit(&self.metrics);
         let reason = Some(format!("calls in flight: {calls}"));
         let (from, to) = (Condition::Running, Condition::Draining);
         DaemonChanged { from, to, reason }.emit(&self.metrics);
@@ -229,6 +262,9 @@ impl Daemon {
             () = async {
                 let calls_left = self.gateway.drain_and_stop().await;
                 DrainFinished { calls_left, took: begun.elapsed() }.emit(&self.metrics);
+                if let Some(reloader) = &self.reloader {
+                    reloader.until_over().await;
+                }
                 self.fleet.stop().await;
             } => {}
             () = self.signals.end_wanted() => {
@@ -239,14 +275,24 @@ impl Daemon {
         for listener in self.listeners {
             listener.abort();
         }
-        if let Some(notifier) = self.notifier {
-            notifier.stop().await;
-        }
+        self.notifier.end().await;
         let (from, to) = (Condition::Draining, Condition::Stopped);
         DaemonChanged { from, to, reason: None }.emit(&self.metrics);
         tokio::join!(self.backend.upkeep.close(), self.findings.close());
         self.host.shutdown().await;
         Stopped { uptime: self.started.elapsed() }.emit(&self.metrics);
+    }
+}
+
+impl Daemon {
+    /// Reads the configuration again, as HUP asks for.
+    fn reload(&self) {
+        match &self.reloader {
+            Some(reloader) => _ = reloader.ask(AskedBy::Signal),
+            None => tracing::info!(
+                target: "mainstay", "HUP has no effect: this daemon has no configuration to reload"
+            ),
+        }
     }
 }
 

@@ -71,15 +71,17 @@ impl LogFile {
     }
 }
 
-/// Keeps the log file within its bounds, and opens it again on USR1, for programs that put logs aside
+/// Keeps the log file within its bounds, and opens it again on USR1 and HUP, for programs that put logs aside
 /// themselves. Never returns.
 pub(super) async fn keep(path: PathBuf) {
     let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
+    let Ok(mut reloaded) = signal(SignalKind::hangup()) else { return };
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let is_asked = tokio::select! {
             _ = asked.recv() => true,
+            _ = reloaded.recv() => true,
             _ = looks.tick() => false,
         };
         let own = path.clone();

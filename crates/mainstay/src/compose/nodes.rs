@@ -32,7 +32,7 @@ impl Nodes<'_> {
     }
 
     pub(super) fn services(&self) -> Vec<Service> {
-        self.fleet.services().map(|service| self.service(service)).collect()
+        self.fleet.services().iter().map(|service| self.service(service)).collect()
     }
 
     /// Adds what the graph knows of a server.
@@ -65,21 +65,22 @@ impl Nodes<'_> {
 
     fn service(&self, service: &mainstay_fleet::Service) -> Service {
         let status = service.status();
-        let node = self.fleet.view_of(service.spec.name.as_str());
+        let node = self.fleet.view_of(service.name.as_str());
+        let spec = service.spec();
         let (needs, blockers, stopped_by_hand, probe) = node
             .map(|node| (node.needs, node.blockers, node.is_stopped_by_hand, node.probe))
             .unwrap_or_default();
         let kind = status.kind.as_str();
         let target = match self.view {
-            View::Operator => service.spec.process.shown_command(),
-            View::Open => target::shown(&Runtime::Process(service.spec.process.clone())),
+            View::Operator => spec.process.shown_command(),
+            View::Open => target::shown(&Runtime::Process(spec.process.clone())),
         };
         let is_shown = self.view == View::Operator && !status.state.serves();
         Service {
-            name: service.spec.name.clone(),
+            name: service.name.clone(),
             kind: kind.to_owned(),
             target,
-            required: service.spec.required,
+            required: spec.required,
             state: status.state,
             reason: self.reason(status.reason, status.brief_reason),
             last_output: if is_shown { status.last_output } else { Vec::new() },

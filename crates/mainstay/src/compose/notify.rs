@@ -13,6 +13,7 @@ use mainstay_supervisor::notices::{Notices, Rule, Seen, Subject, Telling};
 use mainstay_telemetry::events::{NotificationLost, NotificationSent};
 use mainstay_telemetry::{Change, Metrics, Notified};
 use mainstay_upstream::process::ProcessHost;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
@@ -32,7 +33,19 @@ const CHANGES_MAX: usize = 1024;
 const STOP_MAX: Duration = Duration::from_secs(3);
 
 /// Tells people of changes until it is stopped.
+#[derive(Debug)]
 pub(super) struct Notifier {
+    sections: Sections,
+    metrics: Arc<Metrics>,
+    host: Arc<ProcessHost>,
+    /// Where changes go that somebody is to be told of. None: nobody is.
+    tell: Arc<RwLock<Option<mpsc::Sender<Seen>>>>,
+    running: Mutex<Option<RunningTeller>>,
+}
+
+/// The task that tells people, with what stops it.
+#[derive(Debug)]
+struct RunningTeller {
     stop: DropGuard,
     task: JoinHandle<()>,
 }
@@ -63,16 +76,37 @@ type Attempted = Result<(Id, Result<(), String>), JoinError>;
 // === impl Notifier ===
 
 impl Notifier {
-    /// Tells people of every change from now on. None if nobody is to be told.
+    /// Tells people of every change from now on.
     pub(super) fn start(
         specs: &[NotifySpec],
         sections: &Sections,
         metrics: &Arc<Metrics>,
         host: &Arc<ProcessHost>,
-    ) -> Option<Self> {
+    ) -> Self {
+        let notifier = Self {
+            sections: sections.clone(),
+            metrics: metrics.clone(),
+            host: host.clone(),
+            tell: Arc::default(),
+            running: Mutex::default(),
+        };
+        observe(metrics, notifier.tell.clone());
+        notifier.begin(specs);
+        notifier
+    }
+
+    /// Tells others from now on. What waits for its delivery is given up, with what it would have said.
+    pub(super) async fn replace(&self, specs: &[NotifySpec]) {
+        self.end().await;
+        self.sections.replace(specs);
+        self.begin(specs);
+    }
+
+    fn begin(&self, specs: &[NotifySpec]) {
         if specs.is_empty() {
-            return None;
+            return;
         }
+        let Self { sections, metrics, host, .. } = self;
         let outbox = |spec: &NotifySpec| Outbox {
             to: Name::of_notify(spec.number),
             channel: Arc::new(Channel::new(spec, host.clone())),
@@ -88,16 +122,18 @@ impl Notifier {
         };
         let stop = CancellationToken::new();
         let (tell, told) = mpsc::channel(CHANGES_MAX);
-        observe(metrics, tell);
+        *self.tell.write() = Some(tell);
         let task = tokio::spawn(teller.run(told, stop.clone()));
-        Some(Self { stop: stop.drop_guard(), task })
+        *self.running.lock() = Some(RunningTeller { stop: stop.drop_guard(), task });
     }
 
     /// Ends what is being delivered, and waits for that.
-    pub(super) async fn stop(self) {
-        drop(self.stop);
+    pub(super) async fn end(&self) {
+        *self.tell.write() = None;
+        let Some(RunningTeller { stop, task }) = self.running.lock().take() else { return };
+        drop(stop);
         // What is left then are commands, which the host ends.
-        let _ = tokio::time::timeout(STOP_MAX, self.task).await;
+        let _ = tokio::time::timeout(STOP_MAX, task).await;
     }
 }
 
@@ -105,10 +141,11 @@ fn rule(spec: &NotifySpec) -> Rule {
     Rule { on: spec.on.clone(), servers: spec.servers.clone() }
 }
 
-fn observe(metrics: &Arc<Metrics>, tell: mpsc::Sender<Seen>) {
+fn observe(metrics: &Arc<Metrics>, tell: Arc<RwLock<Option<mpsc::Sender<Seen>>>>) {
     let counts = Arc::downgrade(metrics);
     metrics.changes().observe(Box::new(move |change| {
-        let Some(seen) = seen(change) else { return };
+        let tell = tell.read();
+        let (Some(seen), Some(tell)) = (seen(change), &*tell) else { return };
         if let Err(TrySendError::Full(_)) = tell.try_send(seen)
             && let Some(metrics) = counts.upgrade()
         {

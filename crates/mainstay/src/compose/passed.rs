@@ -19,6 +19,12 @@ pub(super) struct PassedPages {
     public: Option<PublicUrl>,
 }
 
+impl std::fmt::Debug for PassedPages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PassedPages").finish_non_exhaustive()
+    }
+}
+
 // === impl PassedPages ===
 
 impl PassedPages {

@@ -1,4 +1,4 @@
-//! The signals that end the daemon, or have no effect.
+//! The signals that end the daemon, reload its configuration, or have no effect.
 //!
 //! `timeout`, service managers and terminals send the same signal twice within a moment: to the process
 //! and to its group. That is one wish. So only a later signal cuts off calls in flight.
@@ -27,6 +27,8 @@ enum Wish {
     Interrupt,
     /// HUP because the terminal of the daemon was closed.
     TerminalClosed,
+    /// HUP for any other reason.
+    Reload,
     /// The action `stop`.
     Action,
 }
@@ -40,6 +42,13 @@ enum Verdict {
     GoOn,
     /// Stop at once.
     EndNow,
+}
+
+/// What a daemon that serves is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Stop,
+    Reload,
 }
 
 /// Decides what each wish leads to: the first one drains; after that an INT, or the third TERM, ends at
@@ -103,9 +112,17 @@ impl Signals {
         })
     }
 
-    /// Waits for the first signal that ends the daemon.
-    pub(super) async fn stop_wanted(&mut self) {
-        while self.next_verdict().await != Verdict::Drain {}
+    /// Waits for the first signal that ends the daemon, or for one that reloads its configuration.
+    pub(super) async fn wanted(&mut self) -> Wanted {
+        loop {
+            let wish = self.next_wish().await;
+            if wish == Wish::Reload {
+                return Wanted::Reload;
+            }
+            if self.ending.on(wish, Instant::now()) == Verdict::Drain {
+                return Wanted::Stop;
+            }
+        }
     }
 
     /// Notes that the action `stop` has begun the drain.
@@ -128,8 +145,14 @@ impl Signals {
     }
 
     async fn next_verdict(&mut self) -> Verdict {
-        let wish = self.next_wish().await;
-        self.ending.on(wish, Instant::now())
+        loop {
+            match self.next_wish().await {
+                Wish::Reload => {
+                    tracing::info!(target: "mainstay", "HUP has no effect: the daemon is stopping");
+                }
+                wish => return self.ending.on(wish, Instant::now()),
+            }
+        }
     }
 
     async fn next_wish(&mut self) -> Wish {
@@ -139,13 +162,10 @@ impl Signals {
                 _ = self.terminate.recv() => return Wish::Terminate,
                 _ = self.interrupt.recv() => return Wish::Interrupt,
                 _ = self.hangup.recv() => {
-                    if self.terminal.closes().await {
-                        return Wish::TerminalClosed;
-                    }
-                    tracing::info!(
-                        target: "mainstay",
-                        "HUP has no effect: this version reads its configuration only at start"
-                    );
+                    return match self.terminal.closes().await {
+                        true => Wish::TerminalClosed,
+                        false => Wish::Reload,
+                    };
                 }
                 // Only a daemon in the background has a log file. What keeps that opens it again.
                 _ = user1.recv() => {}

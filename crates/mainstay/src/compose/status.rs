@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mainstay_admin::api::breakers::{CircuitBreaker, RefusedTools};
+use mainstay_admin::api::configuration::Configuration;
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
@@ -19,6 +20,7 @@ use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
+use mainstay_model::settings::GatewaySettings;
 use mainstay_model::status::{Health, InstanceState, InstanceStatus, MissingItems, ServerStatus};
 use mainstay_model::{Budget, MemoryKind, NodeKind};
 use mainstay_pool::breaker::label;
@@ -26,11 +28,13 @@ use mainstay_pool::{BreakerView, Instance, Pool};
 use mainstay_supervisor::breaker::Position;
 use mainstay_telemetry::{Metrics, StreamKind};
 use mainstay_upstream::process::ProcessHost;
+use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
 use super::listening::Addresses;
 use super::nodes::{Nodes, date_of};
 use super::notify::Sections;
+use super::reload::Reloader;
 use super::target;
 
 /// Time between two readings of the processes' memory.
@@ -48,6 +52,7 @@ pub(super) struct Status {
     listen: Vec<SocketAddr>,
     places: Places,
     notify: Sections,
+    reloader: Option<Reloader>,
 }
 
 /// Whose memory is measured.
@@ -61,8 +66,28 @@ enum Measured {
 pub(super) struct Places {
     pub(super) state_dir: PathBuf,
     pub(super) config_file: Option<PathBuf>,
+    /// Where the daemon listens.
+    listen: SocketAddr,
     /// The address of all servers for clients of streamable HTTP.
-    pub(super) mcp_url: Option<String>,
+    mcp_url: Arc<Mutex<Option<String>>>,
+}
+
+// === impl Places ===
+
+impl Places {
+    pub(super) fn new(
+        state_dir: PathBuf,
+        config_file: Option<PathBuf>,
+        listen: SocketAddr,
+    ) -> Self {
+        Self { state_dir, config_file, listen, mcp_url: Arc::default() }
+    }
+
+    /// Finds out the address for clients from settings.
+    pub(super) fn set_mcp_url(&self, settings: &GatewaySettings) {
+        let own = GatewaySettings { listen: self.listen, ..settings.clone() };
+        *self.mcp_url.lock() = mainstay_config::export::url(&own, None).ok();
+    }
 }
 
 impl Status {
@@ -72,12 +97,12 @@ impl Status {
         metrics: Arc<Metrics>,
         addresses: &Addresses,
         places: Places,
-        notify: Sections,
+        (notify, reloader): (Sections, Option<Reloader>),
     ) -> Self {
         let clock = gateway.clock();
         let listen = addresses.all();
         let (gateway, fleet) = (Arc::downgrade(gateway), Arc::downgrade(fleet));
-        Self { gateway, fleet, metrics, clock, listen, places, notify }
+        Self { gateway, fleet, metrics, clock, listen, places, notify, reloader }
     }
 
     /// Updates the gauges from the gateway and the pools at each scrape.
@@ -107,7 +132,7 @@ impl Status {
                 sample.breaker(name, label(breaker.position), breaker.failures_counted);
             }
             for service in fleet.iter().flat_map(|fleet| fleet.services()) {
-                let name = service.spec.name.as_str();
+                let name = service.name.as_str();
                 sample.service_restarts(name, service.status().restarts);
                 sample.limits(name, &service.limits());
             }
@@ -155,14 +180,14 @@ impl Status {
                 gateway.pools().iter().flat_map(|pool| pool.instances()).collect();
             drop(gateway);
             let fleet = self.fleet.upgrade();
-            let services = fleet.iter().flat_map(|fleet| fleet.services());
+            let services: Vec<_> = fleet.iter().flat_map(|fleet| fleet.services()).collect();
             let running = |instance: Arc<Instance>| Some((instance.pid()?, Measured::Of(instance)));
             let service = |service: &Arc<fleet::Service>| {
                 Some((service.pid()?, Measured::Service(service.clone())))
             };
             let running = instances.into_iter().filter_map(running);
             let (pids, measured): (Vec<_>, Vec<_>) =
-                running.chain(services.filter_map(service)).unzip();
+                running.chain(services.iter().filter_map(service)).unzip();
             let seen = host.memory_of_all(pids.clone()).await;
             let limits = host.limits_of_all(pids).await;
             for ((measured, bytes), limits) in measured.iter().zip(seen).zip(limits) {
@@ -263,7 +288,8 @@ impl Source for Status {
             listen: self.listen.iter().map(|address| format!("http://{address}")).collect(),
             state_dir: self.places.state_dir.display().to_string(),
             config_file: self.places.config_file.as_ref().map(|file| file.display().to_string()),
-            mcp_url: self.places.mcp_url.clone(),
+            configuration: self.configuration(view),
+            mcp_url: self.places.mcp_url.lock().clone(),
             sessions: gateway.as_ref().map_or_else(Sessions::default, |gateway| Sessions {
                 active: gateway.sessions_active(),
                 max: gateway.sessions_max(),
@@ -314,6 +340,10 @@ impl Source for Status {
 
     fn breakers(&self, view: View) -> Vec<CircuitBreaker> {
         self.breaker_views().iter().map(|breaker| shown_breaker(breaker, view)).collect()
+    }
+
+    fn configuration(&self, view: View) -> Configuration {
+        self.reloader.as_ref().map(|it| it.configuration(view)).unwrap_or_default()
     }
 
     fn sessions(&self) -> Vec<Session> {

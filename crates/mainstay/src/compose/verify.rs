@@ -46,7 +46,8 @@ pub(super) struct StackChecks {
     source: Arc<dyn Source>,
     /// The way to this daemon, as commands have it.
     client: Client,
-    declared: RwLock<Declared>,
+    /// What the configuration in force declares.
+    declared: Arc<RwLock<Declared>>,
 }
 
 /// One check of a verification.
@@ -69,15 +70,12 @@ struct Running {
 // === impl StackChecks ===
 
 impl StackChecks {
-    /// Without any declared checks.
-    pub(super) fn new(source: Arc<dyn Source>, client: Client) -> Self {
-        Self { source, client, declared: RwLock::default() }
-    }
-
-    /// Takes over the checks that the configuration declares. Verifications under way keep those that they began
-    /// with.
-    pub(super) fn declare(&self, declared: Declared) {
-        *self.declared.write() = declared;
+    pub(super) fn new(
+        source: Arc<dyn Source>,
+        client: Client,
+        declared: Arc<RwLock<Declared>>,
+    ) -> Self {
+        Self { source, client, declared }
     }
 
     async fn report(&self, asked: Verification) -> Result<VerifyReport, NothingCalled> {

@@ -12,22 +12,25 @@ use mainstay_admin::{Admin, Asked, Peer};
 use mainstay_gateway::{BodyError, Caller, NonMcp, NonMcpBody};
 use mainstay_telemetry::CorrelationId;
 use mainstay_upstream::pages::Pages;
+use parking_lot::RwLock;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::passed::PassedPages;
 
 /// The admin side and the pages as the gateway mounts them.
-pub(super) fn mounted(admin: Admin, pages: PassedPages) -> NonMcp {
+pub(super) fn mounted(admin: Admin, pages: Arc<RwLock<Arc<PassedPages>>>) -> NonMcp {
     let paths = admin.paths().to_vec();
     let below = [Admin::BELOW].into_iter().chain(Pages::BELOW).map(str::to_owned).collect();
     let admin = admin.map_request(request).map_response(response);
-    let pages = Arc::new(pages);
     let service = tower::service_fn(move |request: Request<NonMcpBody>| {
         let (admin, pages) = (admin.clone(), pages.clone());
         async move {
             match Pages::is_below(request.uri().path()) {
-                true => Ok::<_, Infallible>(pages.answer(request).await),
+                true => {
+                    let pages = pages.read().clone();
+                    Ok::<_, Infallible>(pages.answer(request).await)
+                }
                 false => admin.oneshot(request).await,
             }
         }

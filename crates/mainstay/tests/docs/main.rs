@@ -61,6 +61,7 @@ pages! {
     pages: "docs/pages.md",
     probes: "docs/probes.md",
     proxy: "docs/proxy.md",
+    reload: "docs/reload.md",
     quick_start: "docs/quick-start.md",
     requirements: "docs/requirements.md",
     security: "docs/security.md",

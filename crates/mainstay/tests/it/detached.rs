@@ -121,14 +121,14 @@ fn what_was_stopped_by_hand_is_not_waited_for_and_a_newer_file_is_told() {
     );
     home.run(&["up", "--wait"]).exits(0).says("all 2 servers and services are ready");
     let status = home.run(&["status"]).exits(0);
-    assert!(!status.err.contains("was changed"), "{}", status.err);
+    assert!(!status.err.contains("has changed"), "{}", status.err);
     home.run(&["stop", "cache"]).exits(0);
     home.run(&["up", "--wait"])
         .exits(0)
         .says("the other one is ready; not waited for: cache (stopped)");
     let text = std::fs::read_to_string(home.path().join("mainstay.toml")).unwrap();
     home.write(&format!("{text}[services.new]\ncommand = [\"sleep\", \"1000\"]\n"));
-    let changed = "was changed after the daemon had started";
+    let changed = "has changed since the daemon read it";
     home.run(&["status"]).exits(0).complains(changed);
     for line in [
         &["status", "new"][..],
@@ -174,10 +174,10 @@ fn a_second_start_of_the_same_daemon_changes_nothing_and_of_another_one_is_refus
         said.out.lines().next().unwrap(),
         format!("the daemon runs already, as process {}", first["pid"])
     );
-    // What was changed since counts only after a restart.
+    // What was changed since counts only after a reload.
     home.write(&format!("[gateway]\nlisten = \"127.0.0.1:0\"\n{}# more\n", clock()));
     let said = home.run(&["up", "-d"]).exits(0);
-    assert!(said.err.contains("was changed after the daemon had started"), "{}", said.err);
+    assert!(said.err.contains("has changed since the daemon read it"), "{}", said.err);
     let other = home.path().join("other.toml");
     std::fs::copy(home.path().join("mainstay.toml"), &other).unwrap();
     let said = home.run(&["up", "-d", "--config", other.to_str().unwrap()]).exits(1);

@@ -20,6 +20,7 @@ mod packaged;
 mod pages;
 mod proxy;
 mod reached;
+mod reload;
 mod restart;
 mod scripted;
 mod servers;

@@ -35,9 +35,9 @@ impl Terminal {
     }
 }
 
-async fn hangs_up_without_effect(daemon: &mut Daemon) {
+async fn hangs_up_and_reloads(daemon: &mut Daemon) {
     daemon.signal(Signal::HUP).unwrap();
-    daemon.wait_for_log("HUP has no effect", PATIENCE).await.unwrap();
+    daemon.wait_for_log("the configuration was read: nothing changes", PATIENCE).await.unwrap();
     daemon.client("slow").await.unwrap();
 }
 
@@ -81,7 +81,7 @@ async fn an_interrupt_two_seconds_later_ends_it_at_once() {
 async fn a_daemon_ends_with_its_terminal() {
     let terminal = Terminal::open();
     let mut daemon = terminal.daemon("").await;
-    hangs_up_without_effect(&mut daemon).await;
+    hangs_up_and_reloads(&mut daemon).await;
     drop(terminal);
     assert!(daemon.wait(PATIENCE).await.unwrap().success());
     assert!(daemon.log().contains("drained") && daemon.log().contains("stopped"));
@@ -102,12 +102,12 @@ async fn a_daemon_ends_with_the_shell_that_runs_it() {
 #[tokio::test]
 async fn a_daemon_without_a_terminal_or_with_nohup_goes_on() {
     let mut detached = daemon().command_server("slow", &misbehave(&[])).start().await.unwrap();
-    hangs_up_without_effect(&mut detached).await;
+    hangs_up_and_reloads(&mut detached).await;
 
     let terminal = Terminal::open();
     let mut daemon = terminal.daemon("nohup").await;
     drop(terminal);
-    hangs_up_without_effect(&mut daemon).await;
+    hangs_up_and_reloads(&mut daemon).await;
 }
 
 #[tokio::test]

@@ -238,6 +238,13 @@ impl<K: Clone + Eq + Hash> Members<K> {
         ranked.min().map(|(_, _, id)| id)
     }
 
+    /// So many idle members, those that have been idle for longest.
+    pub(super) fn idle_longest(&self, count: usize) -> Vec<MemberId> {
+        let mut idle: Vec<_> = self.all.iter().filter(|(_, it)| it.is_idle()).collect();
+        idle.sort_by_key(|(id, it)| (it.is_listened_to, it.idle_since, **id));
+        idle.into_iter().take(count).map(|(id, _)| *id).collect()
+    }
+
     /// The members whose idle time is over.
     pub(super) fn idle_too_long(&self, now: Instant, limits: &RosterLimits) -> Vec<MemberId> {
         let mut kept = self.for_anybody();

@@ -58,6 +58,9 @@ pub trait Host: Send + Sync + Debug {
     /// The transport of the host's servers, once it is known.
     fn transport(&self) -> Option<&'static TransportAbilities>;
 
+    /// Changes how instances are asked to end, also those that run. Without effect where there is no process.
+    fn set_stop(&self, _stop: mainstay_model::settings::StopSpec) {}
+
     /// Starts an instance. There is no deadline; dropping the future ends what was started.
     ///
     /// # Errors

@@ -59,7 +59,8 @@ pub fn lacking(lacks: &[Lack]) -> Option<StartError> {
     (!lacks.is_empty()).then(|| StartError { reason: reason(lacks), brief: BRIEF, permanent: true })
 }
 
-/// What is missing, and what to do about it. The daemon reads variables and secrets only at its start.
+/// What is missing, and what to do about it. The daemon reads secrets again when its configuration is
+/// reloaded; its environment never changes.
 fn reason(lacks: &[Lack]) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
@@ -78,8 +79,8 @@ fn reason(lacks: &[Lack]) -> String {
         }
     }
     let remedy = match names.as_slice() {
-        [] if is_wrong => "correct it and restart the daemon",
-        [] => "restart the daemon when it can be read",
+        [] if is_wrong => "correct it, then `mainstay reload`",
+        [] => "`mainstay reload` when it can be read",
         [_] => "set it in the daemon's environment and restart the daemon",
         _ => "set them in the daemon's environment and restart the daemon",
     };
@@ -109,7 +110,10 @@ mod tests {
                 vec![variable("A"), variable("B"), variable("A"), variable("C")],
                 "A, B and C are not set; set them",
             ),
-            (vec![secret.clone()], "the secret in /s/key can't be read: no such file; restart"),
+            (
+                vec![secret.clone()],
+                "the secret in /s/key can't be read: no such file; `mainstay reload`",
+            ),
             (
                 vec![Lack::Value {
                     reference: "secret:env:A".to_owned(),

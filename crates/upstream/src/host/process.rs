@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mainstay_model::settings::{ProcessSpec, StopSpec};
 use mainstay_model::{InstanceId, Name};
+use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::contract::{Boxed, Host, HostAbilities, Restarts, Running, StartError};
@@ -21,7 +22,8 @@ use crate::transport::TransportAbilities;
 #[derive(Debug)]
 pub(super) struct CommandHost {
     spec: ProcessSpec,
-    stop: StopSpec,
+    /// As it is set now. What was started shares it.
+    stop: Arc<Mutex<StopSpec>>,
     secrets: Secrets,
     server: Name,
     processes: Arc<ProcessHost>,
@@ -30,7 +32,7 @@ pub(super) struct CommandHost {
 /// A started command.
 struct StartedCommand {
     process: RunningProcess,
-    stop: StopSpec,
+    stop: Arc<Mutex<StopSpec>>,
     /// Ends the tasks of the link.
     link_stop: CancellationToken,
     _link_end: DropGuard,
@@ -50,6 +52,7 @@ impl CommandHost {
         processes: &Arc<ProcessHost>,
     ) -> Self {
         let secrets = Secrets::of_process(&spec);
+        let stop = Arc::new(Mutex::new(stop));
         Self { spec, stop, secrets, server: server.clone(), processes: processes.clone() }
     }
 }
@@ -77,12 +80,16 @@ impl Host for CommandHost {
         Some(&stdio::ABILITIES)
     }
 
+    fn set_stop(&self, stop: StopSpec) {
+        *self.stop.lock() = stop;
+    }
+
     fn start(&self, instance: InstanceId) -> Boxed<'_, Result<Box<dyn Running>, StartError>> {
         Box::pin(async move {
             let process = self.processes.spawn(&self.spec, &self.server, instance).await?;
             let link_stop = CancellationToken::new();
             let _link_end = link_stop.clone().drop_guard();
-            let stop = self.stop;
+            let stop = self.stop.clone();
             Ok(Box::new(StartedCommand { process, stop, link_stop, _link_end }) as Box<dyn Running>)
         })
     }
@@ -162,7 +169,8 @@ impl Running for StartedCommand {
 
     fn stop(&mut self) -> Boxed<'_, ()> {
         Box::pin(async {
-            self.process.stop(StopGraces::of_server(self.stop)).await;
+            let stop = *self.stop.lock();
+            self.process.stop(StopGraces::of_server(stop)).await;
         })
     }
 }

@@ -66,7 +66,7 @@ impl Relay {
             filter: Filter { uris: own, others, ..Filter::default() },
             published: uris.into_iter().collect(),
             acknowledged: Some(acknowledged),
-            call_timeout: listens.serving.settings.limits.call,
+            call_timeout: listens.serving.settings().limits.call,
         };
         (relay, answer)
     }

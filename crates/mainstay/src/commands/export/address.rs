@@ -82,8 +82,8 @@ impl Served {
         }
         if written.iter().any(|written| written == name) {
             self.notes.push(format!(
-                "the running daemon does not serve `{name}` yet; restart it, and export again: {}",
-                running::restart(shared)
+                "the running daemon does not serve `{name}` yet; reload it, and export again: {}",
+                running::reload(shared)
             ));
             return Ok(());
         }

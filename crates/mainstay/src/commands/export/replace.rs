@@ -148,7 +148,7 @@ struct Unusable {
 fn unusable(served: &Served, name: &str) -> Option<Unusable> {
     let status = served.status.as_ref()?;
     let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) else {
-        let reason = "the running daemon does not serve it yet; restart the daemon".to_owned();
+        let reason = "the running daemon does not serve it yet: `mainstay reload`".to_owned();
         return Some(Unusable { reason, is_starting: false });
     };
     let is_starting = matches!(server.state, InstanceState::Starting | InstanceState::Handshaking);

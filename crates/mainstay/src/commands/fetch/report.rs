@@ -116,7 +116,9 @@ pub(super) fn close(outcomes: &[Outcome], out: &Output) {
         return out.line("no package runner starts any of the servers");
     }
     if outcomes.iter().any(|outcome| matches!(outcome.state, State::Fetched(_))) {
-        out.next(&["restart the daemon: servers then run the installed packages"]);
+        out.next(&[
+            "mainstay reload: a running daemon then starts servers from the installed packages",
+        ]);
     }
 }
 

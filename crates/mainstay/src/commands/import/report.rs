@@ -24,7 +24,7 @@ pub(super) struct Report<'a> {
     /// The client that the servers are from, if its name was given and no other's.
     pub(super) client: Option<&'static str>,
     /// How the running daemon takes the new servers, if one runs with the configuration.
-    pub(super) restart: Option<String>,
+    pub(super) reload: Option<String>,
 }
 
 // === impl Report ===
@@ -51,10 +51,8 @@ impl Report<'_> {
         }
         let export =
             format!("mainstay export {} --write --replace", self.client.unwrap_or("CLIENT"));
-        if let Some(restart) = &self.restart {
-            out.done(&format!(
-                "the running daemon reads the file only at its start; restart it: {restart}"
-            ));
+        if let Some(reload) = &self.reload {
+            out.done(&format!("reload the running daemon: {reload}"));
             out.next(&[&export]);
         } else if self.written.is_some() {
             out.next(&["mainstay check", "mainstay up", &export]);
@@ -70,7 +68,7 @@ impl Report<'_> {
         let mut answer = json!(self.plan);
         answer["written"] = json!(self.written.map(|written| &written.config));
         answer["backup"] = json!(self.written.and_then(|written| written.backup.as_ref()));
-        answer["restart_needed"] = json!(self.restart.is_some());
+        answer["reload_needed"] = json!(self.reload.is_some());
         answer["dry_run"] = json!(mode == Mode::Try);
         answer["problems"] = json!(self.warnings);
         answer

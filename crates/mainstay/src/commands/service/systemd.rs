@@ -53,6 +53,7 @@ impl Unit<'_> {
         let program = [&self.place.program, &self.place.config, &self.place.state];
         let [program, config, state] = program.map(|path| argument(path));
         line(&mut text, &format!("ExecStart={program} up --config {config} --state {state}"));
+        line(&mut text, "ExecReload=/bin/kill -HUP $MAINPID");
         self.environment(&mut text);
         if let Manager::System(Some(user)) = self.manager {
             line(&mut text, &format!("User={user}"));

@@ -20,6 +20,7 @@ fn done() -> ActionDone {
         drain_timeout_ms: Some(7000),
         cut_off: None,
         dependants: Vec::new(),
+        reload: None,
     }
 }
 

@@ -35,15 +35,12 @@ struct Trouble {
 
 impl Sections {
     pub(in super::super) fn new(specs: &[NotifySpec]) -> Self {
-        let section = |spec: &NotifySpec| Section {
-            name: Name::of_notify(spec.number),
-            target: match &spec.target {
-                NotifyTarget::Command(process) => target::of_process(process),
-                NotifyTarget::Webhook(remote) => target::of_remote(remote),
-            },
-            trouble: None,
-        };
-        Self(Arc::new(Mutex::new(specs.iter().map(section).collect())))
+        Self(Arc::new(Mutex::new(sections(specs))))
+    }
+
+    /// Shows other sections from now on.
+    pub(super) fn replace(&self, specs: &[NotifySpec]) {
+        *self.0.lock() = sections(specs);
     }
 
     /// Takes note of a delivery.
@@ -82,4 +79,16 @@ impl Section {
                 .map(|trouble| trouble.reason.clone()),
         }
     }
+}
+
+fn sections(specs: &[NotifySpec]) -> Vec<Section> {
+    let section = |spec: &NotifySpec| Section {
+        name: Name::of_notify(spec.number),
+        target: match &spec.target {
+            NotifyTarget::Command(process) => target::of_process(process),
+            NotifyTarget::Webhook(remote) => target::of_remote(remote),
+        },
+        trouble: None,
+    };
+    specs.iter().map(section).collect()
 }

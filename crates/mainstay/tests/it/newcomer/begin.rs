@@ -71,7 +71,10 @@ fn an_unset_variable_or_a_lost_secret_keeps_only_its_own_server_from_starting() 
             "weather",
             "set MY_CITY and MY_KEY in the daemon's environment, and restart it: `mainstay stop",
         ),
-        ("files", "`mainstay status files` names the secret; then restart the daemon"),
+        (
+            "files",
+            "`mainstay status files` names the secret; when it can be read: `mainstay reload`",
+        ),
     ] {
         let ran = mainstay(home, &["tools", server])
             .exits(1)

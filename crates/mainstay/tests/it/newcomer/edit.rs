@@ -223,10 +223,10 @@ fn a_first_server_makes_the_file_and_a_daemon_is_told() {
     let up = Up::start(home, &[]);
     up.server("clock", "ready");
     let ran = mainstay(home, &["add", "notes", "--", program, "__demo", "notes"]).exits(0);
-    let ran = ran.says("restart it to serve `notes`: mainstay stop && mainstay up");
+    let ran = ran.says("reload the running daemon to serve `notes`: mainstay reload");
     assert!(!ran.out.contains("not this file"), "{}", ran.out);
     let json = mainstay(home, &["remove", "notes", "--json"]).exits(0).json();
-    assert_eq!(json["restart_needed"], true);
+    assert_eq!(json["reload_needed"], true);
     fs::write(home.join("other.toml"), "").unwrap();
     let other = ["add", "x", "--config", "other.toml", "--", program, "__demo", "clock"];
     mainstay(home, &other).exits(0).says("mainstay.toml, not this file");

@@ -80,7 +80,7 @@ async fn three_servers_of_a_client_move_to_mainstay() {
     fs::write(home.join("more.json"), client_file(&json!({ "command": "sh" }))).unwrap();
     mainstay(home, &["import", "more.json", "--write"])
         .exits(0)
-        .says("the running daemon reads the file only at its start; restart it: mainstay stop &&");
+        .says("reload the running daemon: mainstay reload");
     // What the client now has leads to the servers.
     up.server("my-notes", "ready");
     let client = Client::connect(&url).await.unwrap();
@@ -190,7 +190,7 @@ fn the_running_daemon_says_where_clients_connect() {
     }
     mainstay(home, &["export", "generic", "--endpoint", "written"])
         .exits(0)
-        .complains("the running daemon does not serve `written` yet; restart it, and export again: mainstay stop");
+        .complains("the running daemon does not serve `written` yet; reload it, and export again: mainstay reload");
     mainstay(home, &["export", "generic", "--endpoint", "gruop"])
         .exits(2)
         .complains("did you mean `group`?");

@@ -1,0 +1,190 @@
+//! The configuration in force: when it was read, whether it has changed since, and how reloads went.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use mainstay_model::Need;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::actions::{ActionDone, carry_out};
+use super::problem::{AdminOnly, BadBody, Forbidden, Problem, Standard};
+use super::words;
+use crate::access::Visitor;
+use crate::action::Action;
+use crate::context::Shared;
+use crate::web::read::JsonBody;
+
+/// The configuration in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Configuration {
+    /// The file that the daemon reads, as an absolute path. None: there was none at its start.
+    #[schema(required)]
+    pub file: Option<String>,
+    /// When it was read last and found valid, as RFC 3339.
+    pub read_at: String,
+    /// Whether the file, or a file with a secret that it refers to, has changed since. Looked at every few
+    /// seconds.
+    pub is_changed: bool,
+    /// `manual` or `watch`: `gateway.reload`.
+    pub reload: String,
+    /// The reload that is under way.
+    #[schema(required)]
+    pub current: Option<Reload>,
+    /// The reload that ended last.
+    #[schema(required)]
+    pub last: Option<Reload>,
+}
+
+/// A reload: what is to change, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reload {
+    /// Counted from 1 since the daemon started. 0: nothing was to be changed.
+    pub number: u64,
+    /// `command`, `signal`, or `change` of a file.
+    pub asked_by: String,
+    /// When it began, as RFC 3339.
+    pub began_at: String,
+    /// How long it took, or has taken until now, in milliseconds.
+    pub took_ms: u64,
+    /// `unchanged`, `applied`, `incomplete` (something kept its settings, or is not ready), `refused` (the
+    /// configuration is wrong, and nothing was changed) or `interrupted` (the daemon stopped). None while it is
+    /// under way.
+    #[schema(required)]
+    pub outcome: Option<String>,
+    /// What is wrong with the configuration, and warnings. Without texts and places for others than the operator.
+    pub problems: Vec<ConfigurationProblem>,
+    /// The servers, services, volumes and externals that change.
+    pub nodes: Vec<ReloadNode>,
+    /// The groups of servers that change, in the form `name: servers, prefix`. They change at once.
+    pub groups: Vec<String>,
+    /// Whether the order of servers changes, which decides who keeps a name that two of them publish.
+    pub order: bool,
+    /// The settings of the daemon that change at once.
+    pub settings: Vec<String>,
+    /// The settings of the daemon that wait for its restart.
+    pub waits_for_restart: Vec<String>,
+}
+
+/// One node that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReloadNode {
+    #[schema(schema_with = words::need)]
+    pub node: Need,
+    /// `added`, `removed`, `in_place`, or `restart`: a new instance takes the place of the old one.
+    pub change: String,
+    /// The keys that differ. Never their values.
+    pub keys: Vec<String>,
+    /// What is being done. None before and after that.
+    #[schema(required)]
+    pub doing: Option<String>,
+    /// `done`, `held` (the new settings are in force, and it waits for a need or was stopped by hand), `not_ready`
+    /// (the new settings are in force), `kept` (the old settings are in force) or `interrupted`. None before the
+    /// end.
+    #[schema(required)]
+    pub outcome: Option<String>,
+    /// Why it is not `done`. For the operator only.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+/// Something that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigurationProblem {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// The key that is wrong. Empty for none.
+    pub key: String,
+    /// As `mainstay check` prints it, with its place and its line. Empty for others than the operator.
+    pub text: String,
+}
+
+/// The body of `reload`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+// === impl Reload ===
+
+impl Reload {
+    /// What anybody may see of it.
+    #[must_use]
+    pub fn briefly(mut self) -> Self {
+        self.problems.iter_mut().for_each(|problem| problem.text.clear());
+        self.nodes.iter_mut().for_each(|node| node.reason = None);
+        self
+    }
+
+    /// Whether nothing differs from what is in force.
+    pub fn is_empty(&self) -> bool {
+        let Self { nodes, groups, settings, waits_for_restart, .. } = self;
+        nodes.is_empty()
+            && groups.is_empty()
+            && settings.is_empty()
+            && waits_for_restart.is_empty()
+            && !self.order
+    }
+
+    /// Whether the configuration is wrong.
+    pub fn is_refused(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == "error")
+    }
+}
+
+pub(crate) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(configuration))
+}
+
+pub(crate) fn action_routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default().routes(routes!(reload))
+}
+
+/// Says when the configuration was read, and how the last reload went.
+///
+/// With the `admin` token, and over the command socket, it has reasons and what is wrong in the file, too.
+#[utoipa::path(
+    get,
+    path = "/api/configuration",
+    tag = "status",
+    responses(
+        (status = 200, description = "The configuration in force.", body = Configuration),
+        Forbidden,
+        Standard,
+    ),
+    security((), ("token" = [])),
+)]
+async fn configuration(State(admin): State<Shared>, visitor: Visitor) -> Json<Configuration> {
+    Json(admin.source.configuration(visitor.view()))
+}
+
+/// Reads the configuration again, and changes what differs.
+///
+/// A server whose start changes gets a new instance, which is ready before the old one stops taking calls. Nothing
+/// changes if the configuration is wrong. The answer is sent when the reload is under way, with its number;
+/// `/api/configuration` says how it goes. With `dry_run` the answer has what would change, or what is wrong.
+#[utoipa::path(
+    post,
+    path = "/api/actions/reload",
+    tag = "actions",
+    request_body(content = Option<ReloadRequest>, description = "May be left out."),
+    responses(
+        (status = 200, description = "What would be done.", body = ActionDone),
+        (status = 202, description = "The reload is under way.", body = ActionDone),
+        (status = 409, description = "It can't be read now.", body = Problem),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn reload(State(admin): State<Shared>, JsonBody(asked): JsonBody<ReloadRequest>) -> Response {
+    let code = if asked.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    carry_out(&admin, Action::Reload, asked.dry_run, code).await
+}

@@ -1,0 +1,299 @@
+//! What is known about reloads, for the status and for those who wait for one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use mainstay_admin::View;
+use mainstay_admin::api::configuration::{
+    Configuration, ConfigurationProblem, Reload as Report, ReloadNode,
+};
+use mainstay_config::diff::{Change, ChangeKind, Effect};
+use mainstay_config::{Plan, Problem, Severity};
+use mainstay_model::settings::{ReloadChoice, Settings};
+use mainstay_model::{Need, NodeKind};
+use mainstay_supervisor::reload::{Reload, ReloadOutcome};
+
+use super::super::nodes::date_of;
+use super::AskedBy;
+use super::read::Unread;
+
+/// What is known about reloads.
+#[derive(Debug)]
+pub(super) struct Board {
+    file: Option<PathBuf>,
+    choice: ReloadChoice,
+    read_at: SystemTime,
+    /// The state of the files that is in force, and the one that was read last.
+    print: u64,
+    tried: u64,
+    /// The newest state of the files.
+    newest: u64,
+    pub(super) files: BTreeSet<PathBuf>,
+    count: u64,
+    next: Option<(u64, AskedBy)>,
+    current: Option<(Report, Instant)>,
+    last: Option<Report>,
+}
+
+// === impl Board ===
+
+impl Board {
+    pub(super) fn new(
+        settings: &Settings,
+        print: u64,
+        files: BTreeSet<PathBuf>,
+        file: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            file,
+            choice: settings.gateway.reload,
+            read_at: SystemTime::now(),
+            print,
+            tried: print,
+            newest: print,
+            files,
+            count: 0,
+            next: None,
+            current: None,
+            last: None,
+        }
+    }
+
+    /// The number of the reload that is carried out for a wish.
+    pub(super) fn ask(&mut self, by: AskedBy) -> u64 {
+        if let Some((number, _)) = self.next {
+            return number;
+        }
+        self.count += 1;
+        self.next = Some((self.count, by));
+        self.count
+    }
+
+    /// Begins the reload that waits.
+    pub(super) fn begin(&mut self) -> Option<AskedBy> {
+        let (number, by) = self.next.take()?;
+        let report = Report {
+            number,
+            asked_by: by.as_str().to_owned(),
+            began_at: date_of(SystemTime::now()),
+            ..Report::default()
+        };
+        self.current = Some((report, Instant::now()));
+        Some(by)
+    }
+
+    /// The report of the reload that is under way.
+    pub(super) fn report(&self) -> Report {
+        self.current.as_ref().map(|(report, _)| report.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn set(&mut self, report: Report) {
+        if let Some((current, _)) = &mut self.current {
+            *current = report;
+        }
+    }
+
+    /// The configuration could not be read.
+    pub(super) fn unread(&mut self, error: &Unread) {
+        if let Some((report, _)) = &mut self.current {
+            report.problems = vec![ConfigurationProblem {
+                severity: Severity::Error.as_str().to_owned(),
+                key: String::new(),
+                text: error.to_string(),
+            }];
+        }
+        self.end();
+    }
+
+    /// This state of the files was read.
+    pub(super) fn tried(&mut self, print: u64, files: BTreeSet<PathBuf>) {
+        (self.tried, self.newest, self.files) = (print, print, files);
+    }
+
+    /// What was read is valid.
+    pub(super) fn read(&mut self, settings: &Settings) {
+        self.print = self.tried;
+        self.read_at = SystemTime::now();
+        self.choice = settings.gateway.reload;
+    }
+
+    /// Takes note of the newest state of the files. Returns whether it was not read yet.
+    pub(super) fn seen(&mut self, print: u64) -> bool {
+        self.newest = print;
+        self.is_untried(print)
+    }
+
+    pub(super) fn is_untried(&self, print: u64) -> bool {
+        self.tried != print
+    }
+
+    /// Shows how far the reload is.
+    pub(super) fn progress(&mut self, reload: &Reload) {
+        let Some((report, _)) = &mut self.current else { return };
+        for node in &mut report.nodes {
+            let mut outcomes = reload.outcomes().filter(|(task, _)| task.id == node.node);
+            let outcome = outcomes.find_map(|(_, outcome)| outcome);
+            let doing = reload.under_way().find(|(task, _)| task.id == node.node);
+            node.doing = doing.map(|(_, word)| word.to_owned());
+            node.outcome = outcome.map(|outcome| word(outcome).to_owned());
+            node.reason = outcome.and_then(|outcome| match outcome {
+                ReloadOutcome::Held(why)
+                | ReloadOutcome::NotReady(why)
+                | ReloadOutcome::Kept(why) => Some(why.clone()),
+                ReloadOutcome::Done | ReloadOutcome::Interrupted => None,
+            });
+        }
+    }
+
+    /// The reload that is under way has ended.
+    pub(super) fn end(&mut self) {
+        let Some((mut report, begun)) = self.current.take() else { return };
+        report.took_ms = millis(begun.elapsed());
+        let ended = |word: &str| report.nodes.iter().any(|it| it.outcome.as_deref() == Some(word));
+        let outcome = if report.is_refused() {
+            "refused"
+        } else if ended("interrupted") {
+            "interrupted"
+        } else if ended("kept") || ended("not_ready") {
+            "incomplete"
+        } else if report.is_empty() {
+            "unchanged"
+        } else {
+            "applied"
+        };
+        report.outcome = Some(outcome.to_owned());
+        self.last = Some(report);
+    }
+
+    pub(super) fn show(&self, view: View) -> Configuration {
+        let viewed = |report: Report| match view {
+            View::Operator => report,
+            View::Open => report.briefly(),
+        };
+        let waiting = self.next.filter(|_| self.current.is_none()).map(|(number, by)| Report {
+            number,
+            asked_by: by.as_str().to_owned(),
+            ..Report::default()
+        });
+        let current = self
+            .current
+            .as_ref()
+            .map(|(report, begun)| Report { took_ms: millis(begun.elapsed()), ..report.clone() });
+        Configuration {
+            file: self.file.as_ref().map(|file| file.display().to_string()),
+            read_at: date_of(self.read_at),
+            is_changed: self.newest != self.print,
+            reload: match self.choice {
+                ReloadChoice::Manual => "manual".to_owned(),
+                ReloadChoice::Watch => "watch".to_owned(),
+            },
+            current: current.or(waiting).map(viewed),
+            last: self.last.clone().map(viewed),
+        }
+    }
+
+    /// The last reload in a sentence, with the reason of each node that is not as it should be. None if nothing
+    /// was to change.
+    pub(super) fn said(&self) -> Option<String> {
+        let report = self.last.as_ref()?;
+        let outcome = report.outcome.as_deref()?;
+        let what = match outcome {
+            "unchanged" => return None,
+            "refused" => {
+                let errors = report.problems.iter().filter(|it| it.severity == "error").count();
+                return Some(format!(
+                    "the configuration is wrong ({errors} errors): nothing changes"
+                ));
+            }
+            "interrupted" => "the daemon stopped during a reload of the configuration",
+            "incomplete" => "configuration reloaded, not all of it",
+            _ => "configuration reloaded",
+        };
+        let failed = report.nodes.iter().filter_map(|node| {
+            let outcome =
+                node.outcome.as_deref().filter(|it| ["kept", "not_ready"].contains(it))?;
+            let is = match outcome {
+                "kept" => "keeps its old settings",
+                _ => "is not ready",
+            };
+            let why = node.reason.as_deref().unwrap_or_default();
+            Some(format!("{} {is}: {}", node.node, why.lines().next().unwrap_or_default()))
+        });
+        let said: Vec<_> = std::iter::once(what.to_owned()).chain(failed).collect();
+        match outcome {
+            "incomplete" => tracing::error!(target: "mainstay", "{}", said.join("; ")),
+            _ => tracing::info!(target: "mainstay", took_ms = report.took_ms, "{what}"),
+        }
+        // Events are seen by everybody who may read, and reasons are the operator's.
+        let nodes = report.nodes.iter().map(|node| node.node.to_string());
+        let nodes: Vec<_> = nodes.collect();
+        Some(match nodes.as_slice() {
+            [] => what.to_owned(),
+            nodes => format!("{what}: {}", nodes.join(", ")),
+        })
+    }
+}
+
+/// Adds what changes to a report.
+pub(super) fn show_plan(plan: &Plan, report: &mut Report) {
+    let kinds = [
+        (NodeKind::Server, &plan.servers),
+        (NodeKind::Service, &plan.services),
+        (NodeKind::Volume, &plan.volumes),
+        (NodeKind::External, &plan.externals),
+    ];
+    let nodes = kinds.into_iter().flat_map(|(kind, changes)| {
+        changes.iter().map(move |change| {
+            let (word, keys) = change_word(&change.kind);
+            let node = Need { kind, name: change.name.clone() };
+            let change = word.to_owned();
+            ReloadNode { node, change, keys, doing: None, outcome: None, reason: None }
+        })
+    });
+    report.nodes = nodes.collect();
+    let group = |Change { name, kind }: &Change| match change_word(kind) {
+        (_, keys) if !keys.is_empty() => format!("{name}: {}", keys.join(", ")),
+        (word, _) => format!("{name}: {word}"),
+    };
+    report.groups = plan.endpoints.iter().map(group).collect();
+    report.order = plan.order.is_some();
+    let keys = |needs_restart: bool| {
+        let settings = plan.gateway.iter();
+        let settings = settings.filter(move |it| it.needs_daemon_restart == needs_restart);
+        settings.map(|it| it.key.clone()).collect()
+    };
+    (report.settings, report.waits_for_restart) = (keys(false), keys(true));
+}
+
+fn change_word(kind: &ChangeKind) -> (&'static str, Vec<String>) {
+    match kind {
+        ChangeKind::Added => ("added", Vec::new()),
+        ChangeKind::Removed => ("removed", Vec::new()),
+        ChangeKind::Changed { effect: Effect::InPlace, keys } => ("in_place", keys.clone()),
+        ChangeKind::Changed { effect: Effect::Restart, keys } => ("restart", keys.clone()),
+    }
+}
+
+/// A problem as the API has it.
+pub(super) fn problem(problem: &Problem) -> ConfigurationProblem {
+    ConfigurationProblem {
+        severity: problem.severity.as_str().to_owned(),
+        key: problem.key.clone(),
+        text: problem.to_string(),
+    }
+}
+
+fn word(outcome: &ReloadOutcome) -> &'static str {
+    match outcome {
+        ReloadOutcome::Done => "done",
+        ReloadOutcome::Held(_) => "held",
+        ReloadOutcome::NotReady(_) => "not_ready",
+        ReloadOutcome::Kept(_) => "kept",
+        ReloadOutcome::Interrupted => "interrupted",
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
