@@ -43,7 +43,7 @@ fn reset(shared: &Shared, args: &ResetArgs, out: &Output) -> Result<Exit, Failur
     let done = daemon::block_on(async {
         let all = client.breakers().await?.breakers;
         let all: Vec<_> = all.iter().map(|breaker| breaker.name.to_string()).collect();
-        for name in args.names.iter().filter(|name| !all.contains(name)) {
+        if let Some(name) = args.names.iter().find(|name| !all.contains(name)) {
             let failure = Failure::new(
                 Exit::Failed,
                 format!("nothing with a circuit breaker is called {name:?}"),

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,7 +69,7 @@ impl Dependency {
     }
 
     pub(super) fn set(&self, mood: Mood) {
-        *self.shared.mood.lock().unwrap() = mood;
+        *self.shared.mood.lock() = mood;
         self.shared.go_on.notify_waiters();
     }
 
@@ -143,7 +143,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, V
 }
 
 async fn answer(head: &str, body: &Value, shared: &Shared) -> String {
-    let mood = || *shared.mood.lock().unwrap();
+    let mood = || *shared.mood.lock();
     if head.starts_with("GET /health") {
         return match mood() {
             Mood::Silent => std::future::pending().await,

@@ -63,14 +63,19 @@ async fn t4_1_t4_2_a_breaker_is_asked_before_each_call_and_opens_half_opens_and_
     assert!(answer["result"].is_object(), "{answer}");
     assert_eq!(state(&daemon, "far").await, 0);
     assert_eq!(health(&daemon).await, (json!({"far": "CLOSED"}), "ok".to_owned()));
+    until("the last line", async || daemon.log().contains("circuit breaker closed")).await;
     let log = daemon.log();
     let seen = logged(&log);
     assert_eq!(seen.first(), Some(&"open"), "{log}");
     assert_eq!(&seen[seen.len() - 2..], ["half-open", "closed"], "{log}");
-    let events = get(&daemon, "/api/events").await;
-    for word in ["breaker-open", "breaker-half-open", "breaker-closed"] {
-        assert!(events.contains(word), "{word} in {events}");
-    }
+    // Events are stored shortly after.
+    until("all events", async || {
+        let events = get(&daemon, "/api/events").await;
+        ["\"breaker-open\"", "\"breaker-half-open\"", "\"breaker-closed\""]
+            .iter()
+            .all(|word| events.contains(word))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -123,9 +128,12 @@ async fn a_failed_trial_opens_it_for_another_period() {
         let before = dependency.calls();
         call(&client, "plain", json!({})).await;
         assert!(dependency.calls() > before);
-        let log = daemon.log();
-        let opened = log.lines().filter(|line| line.contains("circuit breaker opened")).count();
-        assert_eq!(opened, 1 + trials, "{log}");
+        // The log comes through a pipe.
+        until("the line about it", async || {
+            let log = daemon.log();
+            log.matches("circuit breaker opened").count() == 1 + trials
+        })
+        .await;
     }
     assert!(daemon.log().contains("the trial failed"));
     assert_eq!(metric(&daemon, "mcp_circuit_breaker_failures_total", "far").await, 4);
