@@ -78,7 +78,7 @@ async fn a_busy_server_is_not_lost_and_says_when_to_come_back() {
     in_state(&daemon, "s", "ready").await;
     let client = daemon.client("s").await.unwrap();
     for _ in 0..3 {
-        let answer = ask(&client, "echo", json!({})).await;
+        let answer = ask(&client, "record", json!({})).await;
         assert_refused(&answer, 1004, "SERVER_UNAVAILABLE");
         assert_eq!(answer["error"]["data"]["retry_after_ms"], 7000, "{answer}");
         assert!(answer["error"]["message"].as_str().unwrap().contains("slow down"), "{answer}");
@@ -87,6 +87,23 @@ async fn a_busy_server_is_not_lost_and_says_when_to_come_back() {
     assert_eq!((&now["state"], &now["restarts"]), (&json!("ready"), &json!(0)));
     let seen = site.counts().await;
     assert_eq!((&seen["refused tools/call"], &seen["initialize"]), (&json!(3), &json!(1)));
+}
+
+/// A call that may be repeated is, as the server wants it, if its deadline allows that.
+#[tokio::test]
+async fn a_call_that_only_reads_comes_back_when_a_busy_server_says() {
+    let (soon, late) = (Site::start(&["--busy=1"]), Site::start(&["--busy=60"]));
+    let builder = daemon().url_server("soon", &soon.url()).url_server("late", &late.url());
+    let daemon = builder.start().await.unwrap();
+    for (name, site, times) in [("soon", &soon, 4), ("late", &late, 1)] {
+        in_state(&daemon, name, "ready").await;
+        let client = daemon.client(name).await.unwrap();
+        let begun = std::time::Instant::now();
+        let answer = ask(&client, "echo", json!({})).await;
+        assert_refused(&answer, 1004, "SERVER_UNAVAILABLE");
+        assert!(begun.elapsed().as_secs() >= times - 1, "it waits as long as it is asked to");
+        assert_eq!(site.counts().await["refused tools/call"], times, "{name}: {answer}");
+    }
 }
 
 #[tokio::test]
