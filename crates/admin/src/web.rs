@@ -29,9 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::{Peer, Tokens, Visitor};
 use crate::action::Actions;
 use crate::api::problem::Rejection;
-use crate::api::{
-    actions, audit, configuration, events, health, logs, metrics, nodes, numbers, openapi, verify,
-};
+use crate::api::{actions, audit, events, health, logs, metrics, nodes, numbers, openapi, verify};
 use crate::context::{Context, Shared};
 use crate::page;
 use crate::source::Source;
@@ -210,14 +208,13 @@ fn open_routes() -> OpenApiRouter<Shared> {
 
 /// Routes for loopback, the command socket, and callers with a token.
 fn read_routes() -> OpenApiRouter<Shared> {
-    let numbers = numbers::routes().merge(metrics::routes()).merge(configuration::routes());
+    let numbers = numbers::routes().merge(metrics::routes());
     health::routes().merge(numbers).merge(openapi::routes()).merge(page::routes())
 }
 
 /// Routes that need the `admin` token.
 fn admin_routes() -> OpenApiRouter<Shared> {
-    let actions = actions::routes().merge(configuration::action_routes());
-    actions.merge(audit::routes()).merge(logs::routes())
+    actions::routes().merge(audit::routes()).merge(logs::routes())
 }
 
 /// Routes that start and stop servers and services. They need the `admin` token, too, and may take long.

@@ -63,6 +63,15 @@ pub struct ResetBreakerRequest {
     pub dry_run: bool,
 }
 
+/// The body of `reload`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {
+    /// Changes nothing, and says what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// What an action did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionDone {
@@ -115,7 +124,7 @@ impl ActionDone {
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     let routes = OpenApiRouter::default().routes(routes!(log_level)).routes(routes!(refresh));
-    routes.routes(routes!(reset_breaker))
+    routes.routes(routes!(reset_breaker)).routes(routes!(reload))
 }
 
 pub(crate) fn stop_routes() -> OpenApiRouter<Shared> {
@@ -214,6 +223,31 @@ async fn reset_breaker(
 ) -> Response {
     let action = Action::ResetBreaker { name: asked.name };
     carry_out(&admin, action, asked.dry_run, StatusCode::OK).await
+}
+
+/// Reads the configuration again, and changes what differs.
+///
+/// A server whose start changes gets a new instance, which is ready before the old one stops taking calls. Nothing
+/// changes if the configuration is wrong. The answer is sent when the reload is under way, with its number;
+/// `/api/configuration` says how it goes. With `dry_run` the answer has what would change, or what is wrong.
+#[utoipa::path(
+    post,
+    path = "/api/actions/reload",
+    tag = "actions",
+    request_body(content = Option<ReloadRequest>, description = "May be left out."),
+    responses(
+        (status = 200, description = "What would be done.", body = ActionDone),
+        (status = 202, description = "The reload is under way.", body = ActionDone),
+        (status = 409, description = "It can't be read now.", body = Problem),
+        BadBody,
+        AdminOnly,
+        Standard,
+    ),
+    security(("token" = [])),
+)]
+async fn reload(State(admin): State<Shared>, JsonBody(asked): JsonBody<ReloadRequest>) -> Response {
+    let code = if asked.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    carry_out(&admin, Action::Reload, asked.dry_run, code).await
 }
 
 pub(super) async fn carry_out(

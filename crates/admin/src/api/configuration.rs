@@ -1,22 +1,10 @@
 //! The configuration in force: when it was read, whether it has changed since, and how reloads went.
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
 use mainstay_model::Need;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::actions::{ActionDone, carry_out};
-use super::problem::{AdminOnly, BadBody, Forbidden, Problem, Standard};
 use super::words;
-use crate::access::Visitor;
-use crate::action::Action;
-use crate::context::Shared;
-use crate::web::read::JsonBody;
 
 /// The configuration in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -102,15 +90,6 @@ pub struct ConfigurationProblem {
     pub text: String,
 }
 
-/// The body of `reload`.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReloadRequest {
-    /// Changes nothing, and says what would be done.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
 // === impl Reload ===
 
 impl Reload {
@@ -136,55 +115,4 @@ impl Reload {
     pub fn is_refused(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == "error")
     }
-}
-
-pub(crate) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(configuration))
-}
-
-pub(crate) fn action_routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::default().routes(routes!(reload))
-}
-
-/// Says when the configuration was read, and how the last reload went.
-///
-/// With the `admin` token, and over the command socket, it has reasons and what is wrong in the file, too.
-#[utoipa::path(
-    get,
-    path = "/api/configuration",
-    tag = "status",
-    responses(
-        (status = 200, description = "The configuration in force.", body = Configuration),
-        Forbidden,
-        Standard,
-    ),
-    security((), ("token" = [])),
-)]
-async fn configuration(State(admin): State<Shared>, visitor: Visitor) -> Json<Configuration> {
-    Json(admin.source.configuration(visitor.view()))
-}
-
-/// Reads the configuration again, and changes what differs.
-///
-/// A server whose start changes gets a new instance, which is ready before the old one stops taking calls. Nothing
-/// changes if the configuration is wrong. The answer is sent when the reload is under way, with its number;
-/// `/api/configuration` says how it goes. With `dry_run` the answer has what would change, or what is wrong.
-#[utoipa::path(
-    post,
-    path = "/api/actions/reload",
-    tag = "actions",
-    request_body(content = Option<ReloadRequest>, description = "May be left out."),
-    responses(
-        (status = 200, description = "What would be done.", body = ActionDone),
-        (status = 202, description = "The reload is under way.", body = ActionDone),
-        (status = 409, description = "It can't be read now.", body = Problem),
-        BadBody,
-        AdminOnly,
-        Standard,
-    ),
-    security(("token" = [])),
-)]
-async fn reload(State(admin): State<Shared>, JsonBody(asked): JsonBody<ReloadRequest>) -> Response {
-    let code = if asked.dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
-    carry_out(&admin, Action::Reload, asked.dry_run, code).await
 }

@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::breakers::CircuitBreakers;
+use super::configuration::Configuration;
 use super::graph::Graph;
 use super::pools::PoolNumbers;
 use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
@@ -37,7 +38,11 @@ struct WhichServices {
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
     let lists = OpenApiRouter::default().routes(routes!(status)).routes(routes!(servers));
     let lists = lists.routes(routes!(services)).routes(routes!(graph));
-    lists.routes(routes!(sessions)).routes(routes!(pool)).routes(routes!(breakers))
+    lists
+        .routes(routes!(sessions))
+        .routes(routes!(pool))
+        .routes(routes!(breakers))
+        .routes(routes!(configuration))
 }
 
 /// Gives the whole status of the daemon.
@@ -177,4 +182,22 @@ async fn pool(
             Err(Rejection::no_such_server("query parameter `server`", names))
         }
     }
+}
+
+/// Says when the configuration was read, and how the last reload went.
+///
+/// With the `admin` token, and over the command socket, it has reasons and what is wrong in the file, too.
+#[utoipa::path(
+    get,
+    path = "/api/configuration",
+    tag = "status",
+    responses(
+        (status = 200, description = "The configuration in force.", body = Configuration),
+        Forbidden,
+        Standard,
+    ),
+    security((), ("token" = [])),
+)]
+async fn configuration(State(admin): State<Shared>, visitor: Visitor) -> Json<Configuration> {
+    Json(admin.source.configuration(visitor.view()))
 }

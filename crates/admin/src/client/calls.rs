@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use super::{Answer, Client, ClientError, request};
 use crate::action::Action;
 use crate::api::actions::{
-    ActionDone, LogLevelRequest, RefreshRequest, ResetBreakerRequest, StopRequest,
+    ActionDone, LogLevelRequest, RefreshRequest, ReloadRequest, ResetBreakerRequest, StopRequest,
 };
 use crate::api::audit::AuditPage;
 use crate::api::breakers::CircuitBreakers;
-use crate::api::configuration::{Configuration, ReloadRequest};
+use crate::api::configuration::Configuration;
 use crate::api::events::{EventPage, EventRecord};
 use crate::api::graph::Graph;
 use crate::api::logs::{LogLine, LogPage};
