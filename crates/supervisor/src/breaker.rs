@@ -84,7 +84,7 @@ pub struct BreakerFailure {
 /// What a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The answer is lost, or can't be used.
+    /// The answer is lost.
     Lost,
     /// There was no answer by the deadline.
     Deadline,

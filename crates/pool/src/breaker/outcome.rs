@@ -57,16 +57,17 @@ fn verdict_of(lost: &Lost) -> Verdict {
         (Some(status @ 500..=599), _) => FailureKind::Http(status),
         // The caller's mistake, or that of whoever has configured the server; too many requests.
         (Some(300..=499), _) => return Verdict::Neither,
-        // Limits of Mainstay's own: the server works.
+        // Limits of Mainstay's own, or a fault of one tool's output: the server works.
         (
             _,
             Fate::Refused
+            | Fate::Unusable
             | Fate::NoDescriptor
             | Fate::Oversized
             | Fate::TooDeep
             | Fate::OverBudget(_),
         ) => return Verdict::Neither,
-        (_, Fate::Unsent | Fate::Unknown | Fate::Unusable) => FailureKind::Lost,
+        (_, Fate::Unsent | Fate::Unknown) => FailureKind::Lost,
     };
     Verdict::Failure(BreakerFailure::new(kind, lost.reason.as_str()))
 }
@@ -115,7 +116,7 @@ mod tests {
         for (fate, status, expected) in [
             (Fate::Unknown, None, Some(FailureKind::Lost)),
             (Fate::Unsent, None, Some(FailureKind::Lost)),
-            (Fate::Unusable, None, Some(FailureKind::Lost)),
+            (Fate::Unusable, None, None),
             // It accepted the request and gave no answer, or something that is none.
             (Fate::Unknown, Some(202), Some(FailureKind::Lost)),
             (Fate::Unknown, Some(200), Some(FailureKind::Lost)),
