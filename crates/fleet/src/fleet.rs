@@ -221,6 +221,9 @@ impl Fleet {
             if is_lost(before, state) {
                 self.hasten_needs(no);
             }
+            if !before.serves() && state.serves() {
+                member.try_breaker();
+            }
             self.step(no, GraphEvent::Seen(state, run));
         }
     }

@@ -171,6 +171,16 @@ impl Member {
         }
     }
 
+    /// Has the breaker of a service or external that is ready again tried at once. That of a server waits: only a
+    /// call shows that its new run has helped.
+    pub(crate) fn try_breaker(&self) {
+        if let Self::Service(_) | Self::External(_) = self
+            && self.breaker().is_some_and(|breaker| breaker.ready_again())
+        {
+            self.hasten();
+        }
+    }
+
     /// The time until the node is tried again, if it is down: until its next start, or until its next check at the
     /// latest.
     pub(crate) fn retry_in(&self) -> Option<Duration> {

@@ -188,6 +188,15 @@ impl Breaker {
         change.is_some()
     }
 
+    /// Takes note that its service or external has become ready again. Returns whether it is half-open because of
+    /// that.
+    pub fn ready_again(&self) -> bool {
+        let mut inner = self.look();
+        let change = inner.state.ready_again(Instant::now());
+        self.publish(&mut inner, change);
+        change.is_some()
+    }
+
     /// Replaces the settings, from now on.
     pub fn set_spec(&self, spec: BreakerSpec) {
         let mut inner = self.look();
@@ -299,6 +308,7 @@ fn said(change: &PositionChange, failures: u32) -> String {
         ChangeWhy::Failures if failures == 1 => "a call failed".to_owned(),
         ChangeWhy::Failures => format!("{failures} failures in a row"),
         ChangeWhy::Recovery => format!("it was open for {lasted}; the next call is a trial"),
+        ChangeWhy::Ready => "it is ready again; the next check or call is a trial".to_owned(),
         ChangeWhy::TrialSucceeded => "the trial succeeded".to_owned(),
         ChangeWhy::TrialFailed => "the trial failed".to_owned(),
         ChangeWhy::Reset => "it was reset by hand".to_owned(),

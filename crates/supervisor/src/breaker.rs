@@ -7,6 +7,7 @@
 //!     │                                └──────── the trial fails ────────┘  │
 //!     └──────────────────────────── the trial succeeds ─────────────────────┘
 //!
+//!   Open ── a service or external becomes ready again ──▶ HalfOpen
 //!   Open, HalfOpen ── reset, switched off ──▶ Closed
 //! ```
 //!
@@ -111,6 +112,8 @@ pub enum ChangeWhy {
     Failures,
     /// The time for recovery is over.
     Recovery,
+    /// What it belongs to has become ready again.
+    Ready,
     TrialSucceeded,
     TrialFailed,
     /// Somebody closed it by hand.
@@ -198,9 +201,7 @@ impl BreakerState {
     pub fn tick(&mut self, now: Instant) -> Option<PositionChange> {
         match &mut self.phase {
             Phase::Open { until } if *until <= now => {
-                let first = self.last_trial.next();
-                let half_open = Phase::HalfOpen { first, trial_until: None };
-                Some(self.move_to(now, half_open, ChangeWhy::Recovery))
+                Some(self.half_open(now, ChangeWhy::Recovery))
             }
             Phase::HalfOpen { trial_until, .. } => {
                 *trial_until = trial_until.filter(|until| now < *until);
@@ -256,6 +257,12 @@ impl BreakerState {
         }
         self.begin_anew();
         None
+    }
+
+    /// Takes note that what it belongs to has become ready again: it is tried before `recovery` is over.
+    pub fn ready_again(&mut self, now: Instant) -> Option<PositionChange> {
+        let is_open = matches!(self.phase, Phase::Open { .. });
+        is_open.then(|| self.half_open(now, ChangeWhy::Ready))
     }
 
     /// Replaces the settings. Failures in a row and the time since it opened go on counting.
@@ -331,6 +338,11 @@ impl BreakerState {
     fn open(&mut self, now: Instant, why: ChangeWhy) -> PositionChange {
         let until = now + self.spec.recovery;
         self.move_to(now, Phase::Open { until }, why)
+    }
+
+    fn half_open(&mut self, now: Instant, why: ChangeWhy) -> PositionChange {
+        let first = self.last_trial.next();
+        self.move_to(now, Phase::HalfOpen { first, trial_until: None }, why)
     }
 
     fn close(&mut self, now: Instant, why: ChangeWhy) -> PositionChange {

@@ -23,6 +23,8 @@ enum Happening {
     Forgotten,
     Wait(u64),
     Reset,
+    /// What it belongs to has become ready again.
+    Ready,
     /// Recovery is from now on so long.
     Recovery(u64),
 }
@@ -92,6 +94,15 @@ impl World {
                 (self.in_a_row, self.opened_at) = (0, None);
                 ledger.closings += 1;
                 ledger.losses += 1;
+            }
+            Happening::Ready => {
+                let was_open = self.breaker.position() == Position::Open;
+                let change = self.breaker.ready_again(self.now);
+                assert_eq!(change.is_some(), was_open, "only an open one is tried");
+                if was_open {
+                    assert_eq!(self.breaker.position(), Position::HalfOpen);
+                    self.opened_at = None;
+                }
             }
             Happening::Recovery(millis) => {
                 let recovery = Duration::from_millis(millis);
@@ -219,6 +230,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Forgotten),
         5 => (0_u64..90_000).prop_map(Happening::Wait),
         1 => Just(Happening::Reset),
+        1 => Just(Happening::Ready),
         1 => (1_u64..200_000).prop_map(Happening::Recovery),
     ]
 }
