@@ -199,7 +199,9 @@ impl ProcessHost {
 
         let closing_keepers = CancellationToken::new();
         let oom_kills = blocking(|| OomKills::new(Path::new("/"))).await;
+        let limit_book = LimitBook::default();
         let keepers = vec![
+            tokio::spawn(limit_book.clone().keep_watch(closing_keepers.clone())),
             tokio::spawn(oom_kills.clone().keep_watch(closing_keepers.clone())),
             tokio::spawn(reaper::run(deaths, strays.clone(), closing_keepers.clone())),
             tokio::spawn(guard::keep(
@@ -211,7 +213,7 @@ impl ProcessHost {
         ];
         Ok(Arc::new(Self {
             groups: GroupHost::new(root, folder.clone()),
-            limit_book: LimitBook::default(),
+            limit_book,
             folder,
             base: environment::base(std::env::vars_os()),
             files: getrlimit(Resource::Nofile),

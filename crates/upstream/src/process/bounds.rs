@@ -38,10 +38,23 @@ struct Seen {
     /// CPUs that it kept busy between the last two looks, in thousandths.
     busy: Option<u64>,
     hits: BTreeMap<LimitKind, u64>,
+    kills: KillsSeen,
+}
+
+/// The kills of the kernel in the group, as far as looks have found them.
+#[derive(Debug, Default)]
+struct KillsSeen {
+    count: u64,
+    /// When a look last found more of them than the look before.
+    rose_at: Option<Instant>,
 }
 
 /// Two looks must be this far apart to tell how busy something is. CPU time is counted in steps.
 const LOOKS_APART_MIN: Duration = Duration::from_millis(500);
+
+/// A kill that was found longer ago than this explains no end of the main process. The kernel gives the memory of
+/// what it killed back before the end is noticed, which takes a moment.
+const KILLS_EXPLAIN_FOR: Duration = Duration::from_secs(3);
 
 // === impl Bounds ===
 
@@ -76,6 +89,7 @@ impl Bounds {
                 cpu: None,
                 busy: None,
                 hits: BTreeMap::new(),
+                kills: KillsSeen::default(),
             }),
         };
         if !bounds.rules.iter().any(LimitRule::is_of_group) {
@@ -125,19 +139,19 @@ impl Bounds {
         }
     }
 
-    /// How the main process ended, if it was because of its memory limit.
+    /// How the main process ended, if it was because of its memory limit. Another process of the group may have
+    /// been killed long before, so only kills of the last seconds count.
     pub(super) fn explain(&self, exit: Exit) -> Exit {
-        /// 128 and the number of KILL: a shell or a launcher ended because what it ran was killed.
-        const KILLED_BELOW: Exit = Exit::Code(137);
-        let kills = self.usage().oom_kills;
-        let limit = self.max(LimitKind::Memory);
-        match (exit, limit) {
-            (
-                Exit::Signal(9) | Exit::KilledBySomebody | Exit::OutOfMemory { .. },
-                Some(limit_bytes),
-            ) if kills > 0 => Exit::OverMemoryLimit { limit_bytes },
-            (KILLED_BELOW, Some(limit_bytes)) if kills > 0 => Exit::OverMemoryLimit { limit_bytes },
-            (exit, _) => exit,
+        let Some(limit_bytes) = self.max(LimitKind::Memory) else { return exit };
+        let usage = self.usage();
+        let was_killed = self.seen.lock().kills.are_recent(Instant::now(), usage.oom_kills);
+        explained(exit, was_killed, limit_bytes, usage.memory_bytes.is_some())
+    }
+
+    /// Notes the kills so far. Regular looks tell when one was.
+    fn look_for_kills(&self, now: Instant) {
+        if let Some(kills) = self.group.as_ref().map(ControlGroup::oom_kills) {
+            self.seen.lock().kills.note(now, kills);
         }
     }
 
@@ -159,6 +173,7 @@ impl Bounds {
     fn look(&self, now: Instant) -> (Vec<LimitStatus>, Vec<(LimitKind, u64)>) {
         let usage = self.usage();
         let mut seen = self.seen.lock();
+        seen.kills.note(now, usage.oom_kills);
         let apart = now.saturating_duration_since(seen.at);
         if apart >= LOOKS_APART_MIN || seen.cpu.is_none() {
             let used = usage.cpu.zip(seen.cpu).map(|(now, then)| now.saturating_sub(then));
@@ -191,6 +206,40 @@ impl Bounds {
     }
 }
 
+// === impl KillsSeen ===
+
+impl KillsSeen {
+    fn note(&mut self, now: Instant, count: u64) {
+        if count > self.count {
+            (self.count, self.rose_at) = (count, Some(now));
+        }
+    }
+
+    /// Whether there was a kill within the last seconds. `count`: all of them until now.
+    fn are_recent(&mut self, now: Instant, count: u64) -> bool {
+        self.note(now, count);
+        let since = self.rose_at.map(|at| now.saturating_duration_since(at));
+        since.is_some_and(|since| since <= KILLS_EXPLAIN_FOR)
+    }
+}
+
+/// How a main process ended. `was_killed`: the kernel has just killed a process of its group for want of memory.
+/// `is_counted`: the kernel counts such kills for the group.
+fn explained(exit: Exit, was_killed: bool, limit_bytes: u64, is_counted: bool) -> Exit {
+    /// 128 and the number of KILL: a shell or a launcher ended because what it ran was killed.
+    const KILLED_BELOW: Exit = Exit::Code(137);
+    match exit {
+        Exit::Signal(9) | Exit::KilledBySomebody | Exit::OutOfMemory { .. } | KILLED_BELOW
+            if was_killed =>
+        {
+            Exit::OverMemoryLimit { limit_bytes }
+        }
+        // The kernel counts each of its kills in the group of what it killed.
+        Exit::Signal(9) | Exit::OutOfMemory { .. } if is_counted => Exit::KilledBySomebody,
+        exit => exit,
+    }
+}
+
 /// CPU time in relation to the time in which it was used.
 fn thousandths(used: Duration, within: Duration) -> u64 {
     let within = within.as_micros().max(1);
@@ -204,3 +253,48 @@ pub(super) fn group_name(server: &Name, instance: mainstay_model::InstanceId, li
 
 /// Shared by who minds the run and who shows it.
 pub(super) type SharedBounds = Arc<Bounds>;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Exit, KILLS_EXPLAIN_FOR, KillsSeen, explained};
+
+    #[test]
+    fn an_old_kill_of_a_child_explains_no_end_of_the_main_process() {
+        let (mut seen, begin) = (KillsSeen::default(), Instant::now());
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!seen.are_recent(begin, 0));
+        seen.note(after(10), 1);
+        seen.note(after(11), 1);
+        assert!(seen.are_recent(after(10) + KILLS_EXPLAIN_FOR, 1));
+        assert!(!seen.are_recent(after(14), 1));
+        assert!(!seen.are_recent(after(36_000), 1));
+        // One that no look has found yet.
+        assert!(seen.are_recent(after(36_001), 2));
+        assert!(!seen.are_recent(after(36_005), 2));
+    }
+
+    #[test]
+    fn kills_and_exits_of_launchers_are_told_apart() {
+        let over = Exit::OverMemoryLimit { limit_bytes: 7 };
+        let of_daemon = Exit::OutOfMemory { limit_bytes: Some(9) };
+        let (signal, below) = (Exit::Signal(9), Exit::Code(137));
+        for (exit, was_killed, is_counted, expected) in [
+            (signal, true, true, over),
+            (Exit::KilledBySomebody, true, true, over),
+            (of_daemon, true, true, over),
+            (below, true, true, over),
+            (Exit::Code(1), true, true, Exit::Code(1)),
+            (Exit::Signal(15), true, true, Exit::Signal(15)),
+            (signal, false, true, Exit::KilledBySomebody),
+            (of_daemon, false, true, Exit::KilledBySomebody),
+            (below, false, true, below),
+            (signal, false, false, signal),
+            (of_daemon, false, false, of_daemon),
+        ] {
+            let found = explained(exit, was_killed, 7, is_counted);
+            assert_eq!(found, expected, "{exit:?} {was_killed} {is_counted}");
+        }
+    }
+}

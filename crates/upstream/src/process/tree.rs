@@ -1,9 +1,10 @@
 //! The processes of one instance: the one we started, its group, and everything that came of it.
 //!
 //! Found by six ways, because servers start browsers, shells and daemons: same group, same control group
-//! (which only a server with limits has, and nothing leaves), child of a member, member before, and, for one that left its group and lost its parent, the mark in its
-//! environment or its label. Only one that leaves its group, loses its parent between two looks, cleans
-//! its environment *and* changes its limits escapes.
+//! (only a server with limits has one, and only root or the user of the daemon can leave it), child of a member,
+//! member before, and, for one that left its group and lost its parent, the mark in its environment or its
+//! label. Only one that leaves its group, loses its parent between two looks, cleans its environment *and*
+//! changes its limits escapes.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -133,6 +133,32 @@ async fn what_uses_more_memory_than_its_limit_is_killed_and_that_is_said() {
     world.close().await;
 }
 
+/// Has a child that needs too much memory and is killed, then prints the signal of its death.
+const CHILD_KILLED: &str = "import os, time\n\
+    if os.fork() == 0:\n \
+      x = b'x' * (256 << 20)\n \
+      os._exit(0)\n\
+    print(os.wait()[1] & 127, flush=True)\n\
+    time.sleep(600)";
+
+#[tokio::test]
+async fn a_kill_by_somebody_long_after_one_of_the_kernel_is_told_from_it() {
+    let world = World::open().await;
+    let mut process = world.spawn(&with(python(CHILD_KILLED), SMALL)).await;
+    let memory = limit(&world, &process, LimitKind::Memory).await;
+    // With version 2, the kernel kills the whole group.
+    if memory.by == Some(LimitedBy::CgroupV1) {
+        assert_eq!(numbers(&mut process, 1).await, [9]);
+        assert_eq!(limit(&world, &process, LimitKind::Memory).await.hits, 1);
+        // As long as the kill of the child could explain the end of its parent, and a second.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        crate::support::kill(i32::try_from(process.pid()).unwrap());
+        assert_eq!(process.wait().await, Exit::KilledBySomebody);
+    }
+    process.stop(StopGraces::NONE).await;
+    world.close().await;
+}
+
 /// Works as hard as it can for two seconds of the clock, then prints its CPU time in milliseconds.
 const BUSY: &str = "import time\n\
     begin = time.monotonic()\n\

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_model::Name;
 use mainstay_model::resource::{LimitKind, LimitStatus};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, SharedBounds};
+use crate::process::blocking::blocking;
 
 /// Who runs with which limits, and how often they were reached. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -24,12 +26,31 @@ struct Entries {
     told: BTreeMap<Name, String>,
 }
 
+/// The time between two looks for kills of the kernel.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+
 // === impl LimitBook ===
 
 impl LimitBook {
     pub(in crate::process) fn open(&self, pid: u32, bounds: &SharedBounds) {
         self.tell(bounds);
         self.0.lock().running.insert(pid, bounds.clone());
+    }
+
+    /// Looks for kills now and then, so that it is known when one was, until `closing`.
+    pub(in crate::process) async fn keep_watch(self, closing: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = tokio::time::sleep(LOOKS_APART) => {}
+            }
+            let all: Vec<SharedBounds> = self.0.lock().running.values().cloned().collect();
+            if all.is_empty() {
+                continue;
+            }
+            blocking(move || all.iter().for_each(|bounds| bounds.look_for_kills(Instant::now())))
+                .await;
+        }
     }
 
     /// Takes a last look, and removes the group. Nothing of the run is left.

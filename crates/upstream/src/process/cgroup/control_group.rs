@@ -8,7 +8,7 @@ use mainstay_model::resource::LimitKind;
 use mainstay_model::settings::{Cpus, LimitsSpec};
 
 use super::base::ReadyGroups;
-use super::counters::{GroupUsage, usage};
+use super::counters::{GroupUsage, oom_kills, usage};
 use super::{Controller, Folders, GroupVersion, distinct, files};
 
 /// A group with one run of an instance in it. Removed by [`remove`](Self::remove), and by a sweep.
@@ -149,6 +149,11 @@ impl ControlGroup {
 
     pub(in crate::process) fn usage(&self) -> GroupUsage {
         usage(self.version, &self.folders)
+    }
+
+    /// Processes that the kernel killed for want of memory.
+    pub(in crate::process) fn oom_kills(&self) -> u64 {
+        oom_kills(self.version, &self.folders)
     }
 
     /// Removes the group. Fails silently while processes are in it; a sweep removes it then.

@@ -24,16 +24,14 @@ pub(in crate::process) struct GroupUsage {
 pub(super) fn usage(version: GroupVersion, folders: &Folders) -> GroupUsage {
     let mut usage = GroupUsage::default();
     if let Some(at) = folders.get(&Controller::Memory) {
-        let (used, files_held, events) = match version {
-            GroupVersion::V1 => {
-                ("memory.usage_in_bytes", "total_inactive_file", "memory.oom_control")
-            }
-            GroupVersion::V2 => ("memory.current", "inactive_file", "memory.events"),
+        let (used, files_held) = match version {
+            GroupVersion::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
+            GroupVersion::V2 => ("memory.current", "inactive_file"),
         };
         let given_up_at_once = files::number_of(at, "memory.stat", files_held).unwrap_or(0);
         let used = files::number(at, used);
         usage.memory_bytes = used.map(|used| used.saturating_sub(given_up_at_once));
-        usage.oom_kills = files::number_of(at, events, "oom_kill").unwrap_or(0);
+        usage.oom_kills = oom_kills(version, folders);
     }
     if let Some(at) = folders.get(&Controller::Pids) {
         usage.processes = files::number(at, "pids.current");
@@ -44,6 +42,15 @@ pub(super) fn usage(version: GroupVersion, folders: &Folders) -> GroupUsage {
     }
     usage.cpu = cpu_time(version, folders);
     usage
+}
+
+pub(super) fn oom_kills(version: GroupVersion, folders: &Folders) -> u64 {
+    let events = match version {
+        GroupVersion::V1 => "memory.oom_control",
+        GroupVersion::V2 => "memory.events",
+    };
+    let at = folders.get(&Controller::Memory);
+    at.and_then(|at| files::number_of(at, events, "oom_kill")).unwrap_or(0)
 }
 
 fn cpu_time(version: GroupVersion, folders: &Folders) -> Option<Duration> {
