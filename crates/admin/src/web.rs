@@ -95,8 +95,8 @@ const ACTIONS: Bounds = Bounds { at_once: 8, deadline: Duration::from_secs(60) }
 /// comes after. Bounded apart from the others, which take a minute at most.
 const DRAINS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(3600 + 60) };
 /// For checks of the stack: as long as they may take together, and a minute. Bounded apart from the others, since
-/// they are many requests themselves.
-const CHECKS: Bounds = Bounds { at_once: 4, deadline: Duration::from_secs(3600 + 60) };
+/// they are many requests themselves. Whoever makes the checks makes fewer at once, and lets the others wait.
+const CHECKS: Bounds = Bounds { at_once: 64, deadline: Duration::from_secs(3600 + 60) };
 /// For requests whose bodies are still arriving.
 const BODIES: Bounds = Bounds { at_once: 64, deadline: read::BODY_WAIT };
 

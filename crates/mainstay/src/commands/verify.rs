@@ -1,11 +1,12 @@
 //! `mainstay verify`: has the daemon check the stack, and shows what came of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_admin::api::verify::{
     CheckOutcome, CheckResult, TIMEOUT_MS, VerifyReport, VerifyRequest,
 };
 use mainstay_admin::{Client, ClientError};
+use tokio::time::sleep;
 
 use super::daemon;
 use super::up::ready;
@@ -18,6 +19,9 @@ use crate::output::{Look, Output, format};
 const MARGIN: Duration = Duration::from_secs(30);
 /// Longest wait until what was restarted is ready: as long as `mainstay up --wait` waits.
 const READY_WITHIN: Duration = Duration::from_secs(180);
+/// How long a daemon that has too much to do is asked again for the checks after a restart, and how often.
+const AGAIN_FOR: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(shared: &Shared, args: &VerifyArgs, out: &Output) -> Result<Exit, Failure> {
     let client = daemon::client(shared)?;
@@ -38,8 +42,34 @@ pub(super) async fn after_restart(
     out: &Output,
 ) -> Result<VerifyReport, Failure> {
     let waiting = out.waiting(format!("waiting until {} is ready", names.join(", ")));
-    waiting.during(ready::settle(client, names, READY_WITHIN)).await?;
-    ask(client, names, Duration::from_millis(TIMEOUT_MS), out).await
+    let are_ready = waiting.during(ready::settle(client, names, READY_WITHIN)).await?;
+    let again_until = Instant::now() + AGAIN_FOR;
+    loop {
+        let asked = ask(client, names, Duration::from_millis(TIMEOUT_MS), out).await;
+        match asked {
+            // The daemon is there, and answers something else than results.
+            Err(failure) if failure.exit == Exit::Failed => {
+                if Instant::now() >= again_until {
+                    return Err(unchecked(names, are_ready, failure));
+                }
+                sleep(AGAIN).await;
+            }
+            asked => return asked,
+        }
+    }
+}
+
+/// Says that the restart itself was done.
+fn unchecked(names: &[String], are_ready: bool, mut failure: Failure) -> Failure {
+    let done = match (names, are_ready) {
+        ([_], true) => "is ready; its checks",
+        ([_], false) => "was restarted and is not ready; its checks",
+        (_, true) => "are ready; their checks",
+        (_, false) => "were restarted and are not ready; their checks",
+    };
+    let why = failure.message();
+    failure.message = format!("{} {done} could not be run: {why}", names.join(", "));
+    failure
 }
 
 async fn ask(
@@ -162,8 +192,27 @@ mod tests {
     use mainstay_admin::api::verify::VerifyReport;
     use serde_json::json;
 
-    use super::{details, summary, table};
+    use super::{details, summary, table, unchecked};
+    use crate::exit::{Exit, Failure};
     use crate::output::{Output, format};
+
+    #[test]
+    fn a_restart_whose_checks_could_not_be_run_is_done_all_the_same() {
+        let busy = || Failure::new(Exit::Failed, "too many requests").hint("try again");
+        let names = ["v".to_owned(), "w".to_owned()];
+        for (names, are_ready, message) in [
+            (&names[..1], true, "v is ready; its checks could not be run: too many requests"),
+            (
+                &names[..1],
+                false,
+                "v was restarted and is not ready; its checks could not be run: too many requests",
+            ),
+            (&names, true, "v, w are ready; their checks could not be run: too many requests"),
+        ] {
+            let failure = unchecked(names, are_ready, busy());
+            assert_eq!((failure.message(), failure.hints.len()), (message, 1));
+        }
+    }
 
     fn report(outcomes: &[&str]) -> VerifyReport {
         let check = |outcome: &&str| {

@@ -14,8 +14,8 @@ use mainstay_admin::{Client, NothingCalled, Source, Verification, Verifier, Veri
 use mainstay_model::settings::{CallCheck, CheckKind, TargetCheck, ToolsCheck};
 use mainstay_model::{Name, NodeKind};
 use mainstay_upstream::Secrets;
-use mainstay_upstream::probe::ProbedRun;
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::asking::Asking;
@@ -38,6 +38,8 @@ mod verdict;
 
 /// Checks that are made at the same time. Others wait, so it is more than are likely to hang.
 const AT_ONCE: usize = 16;
+/// Verifications that are made at the same time. Later ones wait within their time limit.
+const VERIFICATIONS: usize = 16;
 /// The time limit for a check that is built in.
 const BUILT_IN: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,7 @@ pub(super) struct StackChecks {
     client: Client,
     /// What the configuration in force declares.
     declared: Arc<RwLock<Declared>>,
+    places: Semaphore,
 }
 
 /// One check of a verification.
@@ -75,12 +78,14 @@ impl StackChecks {
         client: Client,
         declared: Arc<RwLock<Declared>>,
     ) -> Self {
-        Self { source, client, declared }
+        Self { source, client, declared, places: Semaphore::new(VERIFICATIONS) }
     }
 
     async fn report(&self, asked: Verification) -> Result<VerifyReport, NothingCalled> {
         let begun = Instant::now();
         let end = begun + asked.timeout;
+        // Where none comes in time, each check says that it could not begin.
+        let _place = timeout(asked.timeout, self.places.acquire()).await;
         let declared = self.declared.read().clone();
         let nodes = self.source.graph(View::Operator).nodes;
         let Selection { nodes, checks } = select(nodes, &declared.checks, &asked.names)?;
@@ -254,12 +259,7 @@ async fn target(target: &TargetCheck, check: &DeclaredCheck, running: &Running) 
     let Some(prober) = &check.prober else {
         return Verdict::failed("it can't be checked");
     };
-    let checked = async {
-        // One at a time: two verifications may be under way.
-        let prober = prober.lock().await;
-        prober.check(&ProbedRun::default()).await
-    };
-    match timeout(running.left(), checked).await {
+    match timeout(running.left(), prober.check()).await {
         Ok(outcome) => match outcome.failure() {
             None => Verdict::passed(expected::met(&target.check)),
             Some(failure) => {

@@ -241,6 +241,27 @@ async fn a_check_that_hangs_holds_no_other_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_of_the_same_check_at_the_same_time_share_its_result() {
+    const RUNS: usize = 6;
+    let check = "[[checks]]\nname = 'slow'\ncommand = ['sleep', '2']\ntimeout = '10s'\n";
+    let daemon = with(check).start().await.unwrap();
+    in_state(&daemon, "one", "ready").await;
+    // One after the other would take longer than the last of them may.
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let run = || scope.spawn(|| verified(&daemon, &["slow"]));
+        let runs: Vec<_> = (0..RUNS).map(|_| run()).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for (report, code) in results {
+        assert_eq!(
+            (code, those(&report, "passed")),
+            (Some(0), vec!["slow".to_owned()]),
+            "{report}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_mean_nothing_are_wrong_usage_and_no_daemon_is_no_failed_check() {
     let daemon = with("[[checks]]\nname = 'echo works'\nserver = 'one'\ntool = 'echo'\n")
         .start()

@@ -57,12 +57,12 @@ pub(super) async fn wait(client: &Client, most: Duration, out: &Output) -> Resul
 }
 
 /// Waits until these servers and services are ready, or none of those that are not is tried again in time, for
-/// `most` at most.
+/// `most` at most. Returns whether all of them are ready.
 pub(in crate::commands) async fn settle(
     client: &Client,
     names: &[String],
     most: Duration,
-) -> Result<(), ClientError> {
+) -> Result<bool, ClientError> {
     let begun = Instant::now();
     loop {
         let status = client.status().await?;
@@ -70,7 +70,7 @@ pub(in crate::commands) async fn settle(
         progress.in_the_way.retain(|part| names.iter().any(|name| name == part.name));
         let left = most.saturating_sub(begun.elapsed());
         if progress.in_the_way.is_empty() || left.is_zero() || progress.is_hopeless(left) {
-            return Ok(());
+            return Ok(progress.in_the_way.is_empty());
         }
         sleep(SETTLE.min(left)).await;
     }

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, WeakShared};
 use mainstay_model::Name;
 use mainstay_model::settings::{
     CheckKind, CheckSpec, Lack, ProbeSpec, Runtime, Settings, TargetCheck,
 };
-use mainstay_upstream::probe::Prober;
+use mainstay_supervisor::probe::Outcome;
+use mainstay_upstream::probe::{ProbedRun, Prober};
 use mainstay_upstream::process::ProcessHost;
 use mainstay_upstream::{Members, Secrets};
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 
 use super::verdict::Verdict;
 
@@ -27,8 +30,15 @@ pub(super) struct DeclaredCheck {
     pub(super) spec: CheckSpec,
     /// The members that the result of a tool must have.
     pub(super) members: Members,
-    /// For an address or a command. It makes one check at a time.
-    pub(super) prober: Option<Mutex<Prober>>,
+    /// For an address or a command.
+    pub(super) prober: Option<SharedProber>,
+}
+
+/// Makes one check at a time. Whoever asks while one is under way gets its result, too.
+pub(super) struct SharedProber {
+    prober: Arc<Prober>,
+    /// The last check, as long as somebody waits for it.
+    under_way: Mutex<Option<WeakShared<BoxFuture<'static, Outcome>>>>,
 }
 
 // === impl Declared ===
@@ -62,10 +72,35 @@ impl DeclaredCheck {
             CheckKind::Tools(_) | CheckKind::Target(_) => Members::new(&[]),
         };
         let prober = match &spec.kind {
-            CheckKind::Target(target) => Some(Mutex::new(prober(&spec, target, host))),
+            CheckKind::Target(target) => Some(SharedProber::new(prober(&spec, target, host))),
             CheckKind::Call(_) | CheckKind::Tools(_) => None,
         };
         Self { spec, members, prober }
+    }
+}
+
+// === impl SharedProber ===
+
+impl SharedProber {
+    pub(super) fn new(prober: Prober) -> Self {
+        Self { prober: Arc::new(prober), under_way: Mutex::default() }
+    }
+
+    /// Checks, or waits for the check that is under way. It ends when nobody waits for it any more.
+    pub(super) async fn check(&self) -> Outcome {
+        let check = {
+            let mut under_way = self.under_way.lock();
+            let running = under_way.as_ref().and_then(WeakShared::upgrade);
+            // Somebody may still hold one that has ended.
+            running.filter(|check| check.peek().is_none()).unwrap_or_else(|| {
+                let prober = self.prober.clone();
+                let check = async move { prober.check(&ProbedRun::default()).await };
+                let check = check.boxed().shared();
+                *under_way = check.downgrade();
+                check
+            })
+        };
+        check.await
     }
 }
 
