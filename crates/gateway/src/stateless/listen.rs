@@ -145,13 +145,26 @@ async fn accept(
         stream: stream.clone(),
     });
     let mut relays = JoinSet::new();
+    let wants_lists = wanted.tools || wanted.prompts || wanted.resources;
     let asked = start_relays((listens, endpoint), &listen, request, wanted, &mut relays);
     let until = tokio::time::Instant::now() + ACKNOWLEDGE_DEADLINE;
+    let mut refused = None;
     for answer in asked {
-        if let Ok(Ok(granted)) = tokio::time::timeout_at(until, answer).await {
-            honoured.uris.extend(granted.uris);
-            honoured.others.extend(granted.others);
+        match tokio::time::timeout_at(until, answer).await {
+            Ok(Ok(Ok(granted))) => {
+                honoured.uris.extend(granted.uris);
+                honoured.others.extend(granted.others);
+            }
+            Ok(Ok(Err(refusal))) => refused = Some(refusal),
+            Ok(Err(_)) | Err(_) => {}
         }
+    }
+    if let Some(refusal) = refused
+        && !wants_lists
+        && honoured.uris.is_empty()
+        && honoured.others.is_empty()
+    {
+        return Err(ListenError::Refused(refusal));
     }
     // Sent before the listen is registered, so that no notification precedes it.
     stream.push(event(&subscriptions::acknowledged(&request.id, &honoured)));
@@ -198,14 +211,14 @@ fn parse_filter(message: &Message) -> Result<Filter, String> {
 }
 
 /// Starts a relay for each server of which the client wants more than changes of lists. Returns
-/// receivers of what each server grants.
+/// receivers of what each server grants, or of why it can't be asked now.
 fn start_relays(
     (listens, endpoint): (&Arc<ListenStreams>, &Endpoint),
     listen: &Arc<ListenStream>,
     request: &ModernRequest<'_>,
     wanted: Filter,
     relays: &mut JoinSet<()>,
-) -> Vec<tokio::sync::oneshot::Receiver<Filter>> {
+) -> Vec<tokio::sync::oneshot::Receiver<Result<Filter, Refusal>>> {
     let mut of: BTreeMap<ServerId, Vec<(String, String)>> = BTreeMap::new();
     for uri in wanted.uris {
         let found = route::find_resource(endpoint, Era::Modern, &uri);

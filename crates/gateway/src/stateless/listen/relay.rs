@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_model::{Principal, ServerId};
+use mainstay_model::{Principal, Refusal, RefusalCode, ServerId};
 use mainstay_pool::Pool;
 use mainstay_protocol::subscriptions::{self, Filter};
 use mainstay_protocol::{Edit, Kind, Message, Notification, build};
@@ -24,8 +24,8 @@ pub(super) struct Relay {
     filter: Filter,
     /// The client's URIs by the server's own.
     published: BTreeMap<String, String>,
-    /// Receives what the server grants, once.
-    acknowledged: Option<oneshot::Sender<Filter>>,
+    /// Receives what the server grants, or why nothing reaches the server now, once.
+    acknowledged: Option<oneshot::Sender<Result<Filter, Refusal>>>,
     call_timeout: Duration,
 }
 
@@ -41,6 +41,8 @@ enum ListenEnd {
     NotTaken,
     /// The server refused the listen.
     Refused,
+    /// The client was told that the subscription is not honoured.
+    Dropped,
 }
 
 // === impl Relay ===
@@ -54,7 +56,7 @@ impl Relay {
         principal: &Principal,
         uris: Vec<(String, String)>,
         others: BTreeMap<String, String>,
-    ) -> (Self, oneshot::Receiver<Filter>) {
+    ) -> (Self, oneshot::Receiver<Result<Filter, Refusal>>) {
         let own = uris.iter().map(|(own, _)| own.clone()).collect();
         let (acknowledged, answer) = oneshot::channel();
         let relay = Self {
@@ -85,6 +87,7 @@ impl Relay {
             match ended {
                 ListenEnd::Taken => wait = WAIT_MIN,
                 ListenEnd::NotTaken => {}
+                ListenEnd::Dropped => return,
                 // The subscription is not honoured, and the client is told so.
                 ListenEnd::Refused if self.acknowledged.is_some() => return,
                 // The subscription was honoured once, and the client relies on it.
@@ -105,8 +108,9 @@ impl Relay {
     async fn listen_once(&mut self, pool: &Arc<Pool>) -> ListenEnd {
         let deadline = Instant::now() + self.call_timeout;
         let placement = placement::for_stateless(&self.principal, self.owner, pool);
-        let Ok(permit) = pool.acquire(&placement, deadline).await else {
-            return ListenEnd::NotTaken;
+        let permit = match pool.acquire(&placement, deadline).await {
+            Ok(permit) => permit,
+            Err(refusal) => return self.on_refusal(refusal),
         };
         let Ok(mut exchange) = permit.listen(&self.filter) else {
             return ListenEnd::NotTaken;
@@ -125,6 +129,20 @@ impl Relay {
                     return if taken { ListenEnd::Taken } else { ListenEnd::NotTaken };
                 }
             }
+        }
+    }
+
+    /// Handles that the server can't be asked. An open breaker holds for longer than the client waits.
+    fn on_refusal(&mut self, refusal: Refusal) -> ListenEnd {
+        if refusal.code != RefusalCode::BreakerOpen {
+            return ListenEnd::NotTaken;
+        }
+        match self.acknowledged.take_if(|client| !client.is_closed()) {
+            Some(client) => {
+                drop(client.send(Err(refusal)));
+                ListenEnd::Dropped
+            }
+            None => ListenEnd::NotTaken,
         }
     }
 
@@ -147,7 +165,7 @@ impl Relay {
     /// resources may have changed meanwhile.
     fn on_acknowledgement(&mut self, notification: &Message) {
         match self.acknowledged.take() {
-            Some(acknowledged) => drop(acknowledged.send(self.granted(notification))),
+            Some(acknowledged) => drop(acknowledged.send(Ok(self.granted(notification)))),
             None => {
                 for uri in self.published.values() {
                     self.listen.send(&subscriptions::resource_updated(&self.listen.id, uri));

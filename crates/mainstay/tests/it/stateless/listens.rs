@@ -1,5 +1,7 @@
 //! Listens are acknowledged first, notified of what they asked for only, and ended in order.
 
+use std::time::{Duration, Instant};
+
 use mainstay_testkit::client::Reply;
 use serde_json::{Value, json};
 
@@ -93,6 +95,27 @@ async fn a_listen_outlives_the_process_behind_it() {
     scene.call("near", "touch", json!({"uri": "test://one"})).await;
     let told = next(&mut reply).await;
     assert_eq!(told["params"]["uri"], "test://one", "{told}");
+}
+
+#[tokio::test]
+async fn a_server_whose_breaker_is_open_holds_no_listen_up() {
+    let breaker = "[servers.near.breaker]\nfailures = 1\nrecovery = '1h'\n";
+    let scene = Scene::with(breaker, &[]).await;
+    let crash = json!({"name": "crash", "arguments": {}});
+    scene.ask("near", "tools/call", crash.clone()).await;
+    let (_, refused) = scene.ask("near", "tools/call", crash).await;
+    assert_eq!(refused["error"]["data"]["code"], "BREAKER_OPEN", "{refused}");
+    // The server gets five seconds for its acknowledgement.
+    let begun = Instant::now();
+    let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": ["test://one"]});
+    let (_reply, honoured) = listen(&scene, "near", wanted).await;
+    assert_eq!(honoured, json!({"toolsListChanged": true}));
+    // Where nothing else was asked for, it is an error.
+    let wanted = json!({"notifications": {"resourceSubscriptions": ["test://one"]}});
+    let (_, answer) = scene.ask("near", "subscriptions/listen", wanted).await;
+    assert_eq!(answer["error"]["data"]["code"], "BREAKER_OPEN", "{answer}");
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test]
