@@ -316,7 +316,7 @@ impl Call {
     fn on_answer(&mut self, answer: &Message) -> Option<Progress> {
         let error_code = answer.error_code();
         let header_mismatch = error_code == Some(codes::HEADER_MISMATCH);
-        self.attempt.end(AttemptEnd::Answered);
+        self.attempt.end_answered();
         if self.on(CallEvent::Answer { header_mismatch }) == CallDecision::RenewHeaders {
             self.attempt.renew_headers();
             return None;

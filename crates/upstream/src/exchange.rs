@@ -122,6 +122,11 @@ impl Exchange {
         self.has_yielded
     }
 
+    /// The HTTP status of the answer, if it says that the server failed: 500 to 599.
+    pub fn failed_as(&self) -> Option<u16> {
+        self.slot.failed_as()
+    }
+
     /// Tells the server that the answer is no longer wanted.
     pub fn cancel(mut self, reason: &str) {
         if !self.finished {

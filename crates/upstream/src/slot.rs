@@ -1,7 +1,7 @@
 //! The inbox of a call: messages of its server wait here for the exchange.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -17,6 +17,8 @@ pub(crate) struct Slot {
     pub(crate) listens: bool,
     /// Nobody takes what comes for the call at the moment.
     unheard: AtomicBool,
+    /// The HTTP status of an answer that came as a failure of the server, 500 to 599; else 0.
+    failed_as: AtomicU16,
     inner: Mutex<Inbox>,
 }
 
@@ -34,7 +36,17 @@ const INBOX_MAX: usize = 512;
 
 impl Slot {
     pub(crate) fn new(id: u64, owner: SessionNo, listens: bool) -> Self {
-        Self { id, owner, listens, unheard: AtomicBool::new(false), inner: Mutex::default() }
+        let (unheard, failed_as, inner) = Default::default();
+        Self { id, owner, listens, unheard, failed_as, inner }
+    }
+
+    /// Notes that the answer came with an HTTP status that says that the server failed.
+    pub(crate) fn note_failed_as(&self, status: u16) {
+        self.failed_as.store(status, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed_as(&self) -> Option<u16> {
+        Some(self.failed_as.load(Ordering::Relaxed)).filter(|status| *status != 0)
     }
 
     /// Sets whether somebody takes what comes for the call.

@@ -197,6 +197,12 @@ impl Attempt {
         }
     }
 
+    /// Records that the server answered the attempt that was under way.
+    pub(super) fn end_answered(&mut self) {
+        let failed_as = self.under_way.as_ref().and_then(|(exchange, _)| exchange.failed_as());
+        self.end(failed_as.map_or(AttemptEnd::Answered, AttemptEnd::AnsweredAs));
+    }
+
     /// Cancels the attempt that is under way with a reason for the server.
     pub(super) fn withdraw(&mut self, reason: &str, how: AttemptEnd<'_>) {
         self.again = None;

@@ -11,6 +11,8 @@ use mainstay_upstream::Lost;
 pub enum AttemptEnd<'a> {
     /// The server answered, with a result or an error.
     Answered,
+    /// The same, with this HTTP status, 500 to 599: it says of itself that it failed.
+    AnsweredAs(u16),
     /// The request could not be handed over: the link was closed already, or takes no more.
     NotTaken,
     /// The request was sent, and no answer will come.
@@ -29,7 +31,7 @@ impl AttemptEnd<'_> {
     /// The outcome for the metrics.
     pub fn label(self) -> telemetry::Attempt {
         match self {
-            Self::Answered => telemetry::Attempt::Answered,
+            Self::Answered | Self::AnsweredAs(_) => telemetry::Attempt::Answered,
             Self::NotTaken | Self::Lost(_) => telemetry::Attempt::Lost,
             Self::TimedOut | Self::Unanswered => telemetry::Attempt::TimedOut,
             Self::Withdrawn => telemetry::Attempt::Withdrawn,
@@ -40,6 +42,10 @@ impl AttemptEnd<'_> {
     pub fn verdict(self) -> Verdict {
         match self {
             Self::Answered => Verdict::Success,
+            Self::AnsweredAs(status) => {
+                let reason = format!("it answered HTTP {status}");
+                Verdict::Failure(BreakerFailure::new(FailureKind::Http(status), reason))
+            }
             Self::Lost(lost) => verdict_of(lost),
             Self::TimedOut => {
                 let reason = "it did not answer a call by its deadline";
@@ -137,6 +143,8 @@ mod tests {
             assert_ne!(verdict_of(&lost), Verdict::Success);
         }
         assert_eq!(AttemptEnd::Answered.verdict(), Verdict::Success);
+        let failed = AttemptEnd::AnsweredAs(503).verdict();
+        assert_eq!(kind(failed), Some(FailureKind::Http(503)));
         assert_eq!(kind(AttemptEnd::TimedOut.verdict()), Some(FailureKind::Deadline));
         for end in [AttemptEnd::NotTaken, AttemptEnd::Unanswered, AttemptEnd::Withdrawn] {
             assert_eq!(end.verdict(), Verdict::Neither, "{end:?}");

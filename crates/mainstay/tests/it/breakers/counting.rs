@@ -48,6 +48,26 @@ async fn errors_of_tools_and_mistakes_of_clients_do_not_open_it() {
 }
 
 #[tokio::test]
+async fn an_error_with_an_http_status_of_failure_reaches_the_client_and_opens_it() {
+    let dependency = Dependency::start();
+    let (daemon, client) = with_remote(&dependency, "failures = 2, recovery = '1h'", "").await;
+    // Not the fault of the server.
+    dependency.set(Mood::ErrorAs(400));
+    for _ in 0..3 {
+        assert_eq!(call(&client, "plain", json!({})).await["error"]["code"], -32000);
+    }
+    assert_eq!(failures(&daemon, "far").await, 0);
+    dependency.set(Mood::ErrorAs(503));
+    for _ in 0..2 {
+        assert_eq!(call(&client, "plain", json!({})).await["error"]["code"], -32000);
+    }
+    assert_eq!(state(&daemon, "far").await, 2);
+    let refused = call(&client, "plain", json!({})).await;
+    assert_eq!(code(&refused), "BREAKER_OPEN");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("HTTP 503"), "{refused}");
+}
+
+#[tokio::test]
 async fn calls_that_clients_take_back_do_not_open_it() {
     let dependency = Dependency::start();
     let (daemon, client) = with_remote(&dependency, "failures = 1, recovery = '1h'", "").await;

@@ -22,6 +22,8 @@ pub(super) enum Mood {
     ToolError,
     /// Every call is answered with a JSON-RPC error.
     Error,
+    /// The same, with this HTTP status.
+    ErrorAs(u16),
     /// The call is answered when [`Dependency::go_on`] is called.
     Waiting,
 }
@@ -176,6 +178,11 @@ async fn answer(head: &str, body: &Value, shared: &Shared) -> String {
                     Mood::Error => {
                         let error = json!({"code": -32000, "message": "no"});
                         break json!({"jsonrpc": "2.0", "id": body["id"], "error": error});
+                    }
+                    Mood::ErrorAs(status) => {
+                        let error = json!({"code": -32000, "message": "no"});
+                        let error = json!({"jsonrpc": "2.0", "id": body["id"], "error": error});
+                        return response(status, &error.to_string());
                     }
                     Mood::Status(status) => return response(status, "no"),
                     Mood::Silent | Mood::Waiting => {

@@ -45,6 +45,9 @@ impl RemoteExchange {
                 return self.on_told(link, slot, status, Incoming::Answer(message));
             }
             Ok(message) if is_own_answer(slot, &message) => {
+                if status.is_server_error() {
+                    slot.note_failed_as(status.as_u16());
+                }
                 return self.on_answer(link, slot, message);
             }
             Ok(message) if message.is_answer() => {
