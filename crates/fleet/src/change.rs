@@ -304,7 +304,9 @@ impl Fleet {
         let Some((no, member)) = member else {
             return StartSeen::Failed("it was removed".to_owned());
         };
-        let (standing, sight) = (self.graph.lock().standing(no), member.sight());
+        let standing = self.graph.lock().standing(no);
+        // The reason in it locks the graph itself.
+        let sight = member.sight();
         let reason = || sight.as_ref().and_then(|sight| sight.reason.clone());
         if standing.order != Order::Run {
             return match waited < HELD_MIN {

@@ -121,13 +121,12 @@ impl Fleet {
         let no = self.node_by_hand(name)?;
         let why = MissingNeeds { fleet: self.own.clone(), node: no };
         let is_running = is_up(self.member_by_hand(no, name)?.own_state());
-        match is_running && self.lacks_need(no) && why.loading().is_none() {
-            true => Err(UnknownNode::Missing {
-                id: self.graph.lock().id(no).clone(),
-                why: why.reason(),
-            }),
-            false => Ok(()),
+        if !is_running || !self.lacks_need(no) || why.loading().is_some() {
+            return Ok(());
         }
+        // The reason locks the graph itself.
+        let id = self.graph.lock().id(no).clone();
+        Err(UnknownNode::Missing { id, why: why.reason() })
     }
 
     /// Whether a need of a node is not fulfilled.

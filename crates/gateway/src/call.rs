@@ -302,10 +302,7 @@ impl Call {
             Incoming::Answer(answer) => self.on_answer(&answer),
             Incoming::Notification(notification) => self.on_notification(&notification),
             Incoming::Question(question) => self.on_question(&question),
-            Incoming::Lost(lost) => {
-                self.attempt.end(AttemptEnd::Lost(&lost));
-                self.on_lost(&lost)
-            }
+            Incoming::Lost(lost) => self.on_lost(&lost),
         }
     }
 

@@ -317,6 +317,15 @@ fn said(change: &PositionChange, failures: u32) -> String {
     }
 }
 
+// === impl Ticket ===
+
+impl Ticket {
+    /// Whether the call is the trial of a half-open breaker.
+    pub fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+}
+
 // === impl BreakerView ===
 
 impl BreakerView {

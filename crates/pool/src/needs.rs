@@ -184,6 +184,11 @@ impl NeedTickets {
         self.0.is_empty()
     }
 
+    /// Whether the call is the trial of a breaker.
+    pub(crate) fn has_trial(&self) -> bool {
+        self.0.iter().any(|(_, ticket)| ticket.is_trial())
+    }
+
     /// Tells the breakers of all needs how the call ended.
     #[cold]
     pub(crate) fn report(self, pool: &Pool, end: AttemptEnd<'_>) {

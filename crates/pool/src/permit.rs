@@ -287,6 +287,11 @@ impl Permit {
         }
     }
 
+    /// Whether the call is the trial of a breaker: that of its server, or of something that its tool needs.
+    pub fn is_trial(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_trial) || self.needs.has_trial()
+    }
+
     /// Whether the permit is for a call at a server with a limit on calls at the same time.
     pub(crate) fn has_turn(&self) -> bool {
         self.turn.is_some()

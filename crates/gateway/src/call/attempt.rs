@@ -190,6 +190,11 @@ impl Attempt {
         }
     }
 
+    /// Whether the attempt that is under way is the trial of a breaker.
+    pub(super) fn is_trial(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|(_, permit)| permit.is_trial())
+    }
+
     /// Records how the attempt that was under way ended.
     pub(super) fn end(&mut self, how: AttemptEnd<'_>) {
         if let Some((_, permit)) = self.under_way.take() {

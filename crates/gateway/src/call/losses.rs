@@ -10,10 +10,17 @@ use super::{Call, Progress, refusal};
 
 impl Call {
     /// Handles a lost answer. None: the call is sent again when the retry budget of the server has a place for it.
+    ///
+    /// Breakers count the call and not its attempts, so only the last of them. The trial of a breaker is one request,
+    /// and not sent again.
     pub(super) fn on_lost(&mut self, lost: &Lost) -> Option<Progress> {
         let was_suspended = self.state.is_suspended();
         let event = CallEvent::Lost { fate: lost.fate, retry_after: lost.retry_after };
         let spent = match self.on(event) {
+            CallDecision::Retry { .. } if self.attempt.is_trial() => {
+                self.on(CallEvent::NotRepeated);
+                None
+            }
             CallDecision::Retry { pause_max, at_least } => {
                 if was_suspended {
                     self.session.refuse_questions_of(&self.control);
@@ -22,6 +29,7 @@ impl Call {
                 match self.attempt.route.pool.take_retry(&wish) {
                     Ok(place) => {
                         self.record.retrying(&self.attempt.route.pool, lost, &place);
+                        self.attempt.end(AttemptEnd::Repeated);
                         self.attempt.send_again(place);
                         return None;
                     }
@@ -33,6 +41,7 @@ impl Call {
             }
             _ => None,
         };
+        self.attempt.end(AttemptEnd::Lost(lost));
         let settings = self.sessions.serving.settings();
         let limits = &settings.limits;
         let refusal = refusal::lost_call(lost, self.server(), limits);

@@ -17,6 +17,8 @@ pub enum AttemptEnd<'a> {
     NotTaken,
     /// The request was sent, and no answer will come.
     Lost(&'a Lost),
+    /// The same, and the call is sent again: what becomes of the call then is what counts.
+    Repeated,
     /// The deadline passed while the server worked on it.
     TimedOut,
     /// The deadline passed while the server waited for the client's answer to a question.
@@ -32,7 +34,7 @@ impl AttemptEnd<'_> {
     pub fn label(self) -> telemetry::Attempt {
         match self {
             Self::Answered | Self::AnsweredAs(_) => telemetry::Attempt::Answered,
-            Self::NotTaken | Self::Lost(_) => telemetry::Attempt::Lost,
+            Self::NotTaken | Self::Lost(_) | Self::Repeated => telemetry::Attempt::Lost,
             Self::TimedOut | Self::Unanswered => telemetry::Attempt::TimedOut,
             Self::Withdrawn => telemetry::Attempt::Withdrawn,
         }
@@ -52,7 +54,9 @@ impl AttemptEnd<'_> {
                 Verdict::Failure(BreakerFailure::new(FailureKind::Deadline, reason))
             }
             // A link that is closed was lost with the calls that were in flight then, which have reported it.
-            Self::NotTaken | Self::Unanswered | Self::Withdrawn => Verdict::Neither,
+            Self::NotTaken | Self::Repeated | Self::Unanswered | Self::Withdrawn => {
+                Verdict::Neither
+            }
         }
     }
 }
@@ -146,7 +150,13 @@ mod tests {
         let failed = AttemptEnd::AnsweredAs(503).verdict();
         assert_eq!(kind(failed), Some(FailureKind::Http(503)));
         assert_eq!(kind(AttemptEnd::TimedOut.verdict()), Some(FailureKind::Deadline));
-        for end in [AttemptEnd::NotTaken, AttemptEnd::Unanswered, AttemptEnd::Withdrawn] {
+        let nothing = [
+            AttemptEnd::NotTaken,
+            AttemptEnd::Repeated,
+            AttemptEnd::Unanswered,
+            AttemptEnd::Withdrawn,
+        ];
+        for end in nothing {
             assert_eq!(end.verdict(), Verdict::Neither, "{end:?}");
         }
     }
