@@ -72,7 +72,12 @@ impl Fleet {
             self.restarting.lock().remove(&no);
             self.step(no, GraphEvent::StoppedByHand);
         }
-        Ok(self.until_ended(&member, &*calls).await)
+        let cut_off = self.until_ended(&member, &*calls).await;
+        // Nothing runs any more that could be tried. Unless it was started again meanwhile, which closed it, too.
+        if let Some(breaker) = member.breaker() {
+            breaker.reset(ChangeWhy::Stopped);
+        }
+        Ok(cut_off)
     }
 
     /// Starts a server or service by hand: one that was stopped, or that waits for its next attempt. Returns when

@@ -305,14 +305,14 @@ impl Drop for Breaker {
 fn said(change: &PositionChange, failures: u32) -> String {
     let lasted = rounded(change.lasted);
     match change.why {
-        ChangeWhy::Failures if failures == 1 => "a call failed".to_owned(),
-        ChangeWhy::Failures => format!("{failures} failures in a row"),
+        ChangeWhy::Failures => times(failures),
         ChangeWhy::Recovery => format!("it was open for {lasted}; the next call is a trial"),
         ChangeWhy::Ready => "it is ready again; the next check or call is a trial".to_owned(),
         ChangeWhy::TrialSucceeded => "the trial succeeded".to_owned(),
         ChangeWhy::TrialFailed => "the trial failed".to_owned(),
         ChangeWhy::Reset => "it was reset by hand".to_owned(),
         ChangeWhy::Restarted => "what it belongs to was restarted by hand".to_owned(),
+        ChangeWhy::Stopped => "what it belongs to was stopped by hand".to_owned(),
         ChangeWhy::SwitchedOff => "it was switched off in the configuration".to_owned(),
     }
 }

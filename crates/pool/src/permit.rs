@@ -8,9 +8,9 @@
 //! | [`Pool::permit_for`] | messages to a known instance outside of calls, such as the end of a subscription |
 //!
 //! All of the first three begin with [`Pool::check_call`], which checks what holds for every call, such as that
-//! the server's circuit breaker lets it pass. Limits and budgets belong there. [`Pool::acquire`] lists the checks that follow. What a server
-//! is told outside of requests (notifications, cancellations, answers to its questions) needs no turn, because
-//! the call whose turn it is may wait for that.
+//! the server's circuit breaker lets it pass. Limits and budgets belong there. [`Pool::acquire`] lists the checks
+//! that follow. What a server is told outside of requests (notifications, cancellations, answers to its questions)
+//! needs no turn, because the call whose turn it is may wait for that.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

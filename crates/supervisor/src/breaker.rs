@@ -120,6 +120,8 @@ pub enum ChangeWhy {
     Reset,
     /// What it belongs to was restarted by hand.
     Restarted,
+    /// What it belongs to was stopped by hand.
+    Stopped,
     /// The settings were changed: it is switched off.
     SwitchedOff,
 }

@@ -93,6 +93,9 @@ pub(crate) enum BreakerCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "mainstay breaker reset [OPTIONS] <NAME>...\n       mainstay breaker reset [OPTIONS] --all"
+)]
 pub(crate) struct ResetArgs {
     /// The servers, services and externals
     #[arg(value_name = "NAME", required_unless_present = "all")]

@@ -17,7 +17,7 @@ pub struct BreakerChanged<'a> {
     pub name: &'a Name,
     pub from: Breaker,
     pub to: Breaker,
-    /// Why, without anything that the target said.
+    /// Why, without anything that the target said. Of a closed breaker that opens: what it opened after.
     pub why: &'a str,
     /// Failures in a row, up to the newest result.
     pub failures: u32,
@@ -50,9 +50,15 @@ impl BreakerChanged<'_> {
                 "circuit breaker closed"
             ),
         }
+        let said = match (from, to) {
+            (Breaker::Closed, Breaker::Open) => format!("opened after {why}"),
+            (_, Breaker::Open) => format!("opened again: {why}"),
+            (_, Breaker::HalfOpen) => format!("half-open: {why}"),
+            (_, Breaker::Closed) => format!("closed: {why}"),
+        };
         let told = |error: Option<&str>| match error.filter(|_| to == Breaker::Open) {
-            Some(error) => format!("{why}: {error}"),
-            None => why.to_owned(),
+            Some(error) => format!("{said}: {error}"),
+            None => said.clone(),
         };
         let change = Change {
             at: SystemTime::now(),

@@ -52,7 +52,7 @@ impl Remedy {
 
     /// For a process that used more memory than its own limit.
     pub(super) fn of_memory_limit() -> Self {
-        let words = "raise `limits.memory`, or make it use less; `mainstay status NAME` shows what each instance holds";
+        let words = "raise `limits.memory`, or make it use less";
         Self { words: words.to_owned(), is_needed: false }
     }
 
