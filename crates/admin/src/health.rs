@@ -1,8 +1,9 @@
 //! One word for the whole daemon, and what follows from it.
 
+use mainstay_model::NodeKind;
 use mainstay_model::status::{Health, InstanceState};
 
-use crate::api::graph::{Blocker, NodeState};
+use crate::api::graph::{Blocker, Node, NodeState};
 use crate::api::servers::Server;
 use crate::api::services::Service;
 
@@ -15,12 +16,15 @@ struct Part<'a> {
     waiting_for: &'a [Blocker],
 }
 
-/// The word for a daemon with these servers and services.
+/// The word for a daemon with these servers, services and nodes of its graph.
 ///
 /// A required one that is not ready makes it `loading` as long as it has never been and is on its way, and
 /// `error` after that: once it was lost, failed, or was stopped by hand, or once that happened to what it
 /// waits for.
-pub fn of(servers: &[Server], services: &[Service], draining: bool) -> Health {
+///
+/// It is `degraded` while something is not ready that is not required, while tools are refused because something
+/// is down that they need, and while an external is down that anything needs.
+pub fn of(servers: &[Server], services: &[Service], nodes: &[Node], draining: bool) -> Health {
     if draining {
         return Health::Draining;
     }
@@ -30,7 +34,10 @@ pub fn of(servers: &[Server], services: &[Service], draining: bool) -> Health {
     let required = unready().filter(|part| part.required).map(Part::word);
     let worst = required.reduce(|a, b| if a == Health::Error { a } else { b });
     let degraded = || {
-        unready().next().is_some() || parts.iter().any(|part| part.state == InstanceState::Degraded)
+        unready().next().is_some()
+            || parts.iter().any(|part| part.state == InstanceState::Degraded)
+            || servers.iter().any(|server| !server.refused_tools.is_empty())
+            || nodes.iter().any(|node| is_missed(node, nodes))
     };
     worst.unwrap_or_else(|| if degraded() { Health::Degraded } else { Health::Ok })
 }
@@ -81,6 +88,16 @@ impl<'a> From<&'a Service> for Part<'a> {
     }
 }
 
+/// Whether a node is an external that is not ready, and that a server, a service or a tool needs.
+fn is_missed(node: &Node, nodes: &[Node]) -> bool {
+    let need = node.as_need();
+    let is_needed = || {
+        let mut others = nodes.iter();
+        others.any(|it| it.needs.contains(&need) || it.tools_that_need(&need).next().is_some())
+    };
+    node.kind == NodeKind::External && !node.state.serves() && is_needed()
+}
+
 /// Whether more than time is needed until something in this state is ready.
 fn is_down(state: NodeState) -> bool {
     match state {
@@ -102,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     use super::of;
-    use crate::api::graph::{Blocker, Cause};
+    use crate::api::graph::{Blocker, Cause, Node};
     use crate::api::servers::Server;
     use crate::api::services::Service;
 
@@ -158,8 +175,8 @@ mod tests {
             (vec![server(true, State::Degraded, true)], Health::Degraded),
             (vec![server(true, State::Idle, true), server(false, State::Idle, true)], Health::Ok),
         ] {
-            assert_eq!(of(&servers, &[], false), word, "{servers:?}");
-            assert_eq!(of(&servers, &[], true), Health::Draining);
+            assert_eq!(of(&servers, &[], &[], false), word, "{servers:?}");
+            assert_eq!(of(&servers, &[], &[], true), Health::Draining);
         }
     }
 
@@ -174,7 +191,7 @@ mod tests {
             (service(true, State::Stopped, false), Health::Error),
             (service(false, State::CrashLooping, true), Health::Degraded),
         ] {
-            assert_eq!(of(&ready, std::slice::from_ref(&service), false), word, "{service:?}");
+            assert_eq!(of(&ready, std::slice::from_ref(&service), &[], false), word, "{service:?}");
         }
     }
 
@@ -190,13 +207,60 @@ mod tests {
         ] {
             let mut waits = server(true, State::Waiting, false);
             waits.waiting_for = vec![blocker(state)];
-            assert_eq!(of(&[waits.clone()], &[], false), word, "{state:?}");
+            assert_eq!(of(&[waits.clone()], &[], &[], false), word, "{state:?}");
             // The same at the end of a chain.
             let need = "external:api".parse().unwrap();
             let cause =
                 Some(Cause { need, state: state.into(), stopped_by_hand: false, reason: None });
             waits.waiting_for = vec![Blocker { cause, ..blocker(State::Waiting) }];
-            assert_eq!(of(&[waits], &[], false), word, "{state:?}");
+            assert_eq!(of(&[waits], &[], &[], false), word, "{state:?}");
         }
+    }
+
+    fn external(state: State) -> Node {
+        serde_json::from_value(json!({
+            "name": "mount", "kind": "external", "layer": 0, "state": state, "required": false,
+            "since": "", "needs": [], "waiting_for": [], "stopped_by_hand": false,
+        }))
+        .unwrap()
+    }
+
+    /// The node of the server whose tools need something.
+    fn with_tools(needs: &[&str]) -> Node {
+        serde_json::from_value(json!({
+            "name": "s", "kind": "server", "layer": 0, "state": "ready", "required": true,
+            "since": "", "needs": [], "waiting_for": [], "stopped_by_hand": false,
+            "tool_needs": [{ "pattern": "extract_*", "needs": needs }],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn tools_that_are_refused_and_externals_that_are_missed_degrade_it() {
+        let refused = json!([{
+            "need": "service:db", "state": "waiting", "since": "", "reason": "", "patterns": ["*"],
+            "tools": [],
+        }]);
+        let ready = server(true, State::Ready, true);
+        let mut lacks = ready.clone();
+        lacks.refused_tools = serde_json::from_value(refused).unwrap();
+        assert_eq!(of(&[lacks], &[], &[], false), Health::Degraded);
+
+        let servers = [ready];
+        for (state, needs, word) in [
+            (State::Ready, &["external:mount"][..], Health::Ok),
+            (State::Unhealthy, &["external:mount"][..], Health::Degraded),
+            // Not checked yet, or never ready.
+            (State::Starting, &["external:mount"][..], Health::Degraded),
+            // Nobody needs it.
+            (State::Unhealthy, &["external:net", "service:mount"][..], Health::Ok),
+        ] {
+            let nodes = [external(state), with_tools(needs)];
+            assert_eq!(of(&servers, &[], &nodes, false), word, "{state:?} {needs:?}");
+        }
+        let mut needs = with_tools(&[]);
+        needs.needs = vec!["external:mount".parse().unwrap()];
+        let nodes = [external(State::Unhealthy), needs];
+        assert_eq!(of(&servers, &[], &nodes, false), Health::Degraded);
     }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod announcement;
+pub(crate) mod breakers;
 mod by_hand;
 mod changes;
 mod command_socket;

@@ -1,6 +1,10 @@
 //! Circuit breakers, and what is refused because of them.
 
+use std::time::Duration;
+
 use mainstay_model::{Name, Need, NodeKind};
+use mainstay_telemetry::Breaker;
+use mainstay_telemetry::events::rounded;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -51,6 +55,15 @@ pub struct CircuitBreaker {
     pub trial_under_way: bool,
 }
 
+/// What some tools of a server need beside the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolNeeds {
+    /// The pattern of the tools, by the server's own names.
+    pub pattern: String,
+    #[schema(schema_with = words::needs)]
+    pub needs: Vec<Need>,
+}
+
 /// Tools of a server that are refused at the moment, because something is down that they need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedTools {
@@ -70,4 +83,59 @@ pub struct RefusedTools {
     pub patterns: Vec<String>,
     /// The tools that they match, by the server's own names, as far as its list is known.
     pub tools: Vec<String>,
+}
+
+// === impl CircuitBreaker ===
+
+impl CircuitBreaker {
+    /// Whether all calls pass.
+    pub fn is_closed(&self) -> bool {
+        self.state == Breaker::Closed.as_str()
+    }
+
+    /// Whether calls are refused at the moment. Of a half-open one, the next call is let through as a trial unless
+    /// one is under way.
+    pub fn refuses(&self) -> bool {
+        self.state == Breaker::Open.as_str() || (!self.is_closed() && self.trial_under_way)
+    }
+
+    /// `closed`, `open` or `half-open`.
+    pub fn word(&self) -> String {
+        self.state.to_lowercase().replace('_', "-")
+    }
+
+    /// What comes after the word of a breaker that is not closed: "after 5 failures in a row: it answered HTTP 503; the
+    /// next trial is in 41 s".
+    pub fn after(&self) -> String {
+        let next = match (self.next_trial_in_ms, self.trial_under_way) {
+            (Some(left), _) => format!("the next trial is in {}", time(left)),
+            (None, true) => "a trial is under way".to_owned(),
+            (None, false) => "the next call is a trial".to_owned(),
+        };
+        let error = self.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        format!("after {}{error}; {next}", failures(self.failures))
+    }
+}
+
+// === impl RefusedTools ===
+
+impl RefusedTools {
+    /// The tools in words, and that they are refused: "tool extract of surveys is refused".
+    pub fn subject(&self, server: &Name) -> String {
+        match self.tools.as_slice() {
+            [] => format!("tools of {server} that match {} are refused", self.patterns.join(", ")),
+            [one] => format!("tool {one} of {server} is refused"),
+            more => format!("{} tools of {server} ({}) are refused", more.len(), more.join(", ")),
+        }
+    }
+}
+
+/// `1 failure in a row`, `5 failures in a row`.
+fn failures(number: u32) -> String {
+    let noun = if number == 1 { "failure" } else { "failures" };
+    format!("{number} {noun} in a row")
+}
+
+fn time(millis: u64) -> String {
+    rounded(Duration::from_millis(millis))
 }

@@ -4,6 +4,7 @@ use mainstay_model::{Name, Need, NodeKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::breakers::{CircuitBreaker, RefusedTools, ToolNeeds};
 pub use super::node_state::{NodeState, UnknownState};
 use super::words;
 
@@ -52,6 +53,16 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub probe: Option<Probe>,
+    /// Its circuit breaker. Volumes have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub breaker: Option<CircuitBreaker>,
+    /// What tools of a server need beside the server, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_needs: Vec<ToolNeeds>,
+    /// The tools of a server that are refused at the moment, because something is down that they need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_tools: Vec<RefusedTools>,
 }
 
 /// A need that is not ready, as those see it who need it.
@@ -122,6 +133,12 @@ impl Node {
     /// How others refer to it in their `needs`.
     pub fn as_need(&self) -> Need {
         Need { kind: self.kind, name: self.name.clone() }
+    }
+
+    /// The patterns of its tools that need `need`.
+    pub fn tools_that_need(&self, need: &Need) -> impl Iterator<Item = &str> {
+        let rules = self.tool_needs.iter().filter(|rule| rule.needs.contains(need));
+        rules.map(|rule| rule.pattern.as_str())
     }
 }
 

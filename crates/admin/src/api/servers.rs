@@ -5,7 +5,7 @@ use mainstay_model::{InstanceId, Name, Need};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::breakers::RefusedTools;
+use super::breakers::{CircuitBreaker, RefusedTools};
 use super::graph::{Blocker, Probe};
 use super::limits::Limit;
 use super::words;
@@ -96,6 +96,10 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub probe: Option<Probe>,
+    /// Its circuit breaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub breaker: Option<CircuitBreaker>,
     /// Its tools that are refused at the moment, because something is down that they need.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_tools: Vec<RefusedTools>,
@@ -182,6 +186,7 @@ impl From<ServerStatus> for Server {
             waiting_for: Vec::new(),
             stopped_by_hand: false,
             probe: None,
+            breaker: None,
             refused_tools: Vec::new(),
             instances: server.instances.into_iter().map(Instance::from).collect(),
         }

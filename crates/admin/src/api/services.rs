@@ -5,6 +5,7 @@ use mainstay_model::{Name, Need};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::breakers::CircuitBreaker;
 use super::graph::{Blocker, Probe};
 use super::limits::Limit;
 use super::words;
@@ -61,6 +62,10 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub probe: Option<Probe>,
+    /// Its circuit breaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub breaker: Option<CircuitBreaker>,
     /// What it needs, in the order of the configuration.
     #[schema(schema_with = words::needs)]
     pub needs: Vec<Need>,

@@ -80,6 +80,7 @@ fn server(name: &str, reason: &str) -> Server {
         waiting_for: Vec::new(),
         stopped_by_hand: false,
         probe: None,
+        breaker: None,
         refused_tools: Vec::new(),
         instances: Vec::new(),
     }

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use super::{Admin, Asked, Parts, document};
 use crate::access::{Peer, Tokens};
 use crate::action::{Action, ActionError, Actions, Carrying, Done, Drain, LogLevel};
-use crate::api::breakers::{CircuitBreaker, RefusedTools};
+use crate::api::breakers::{CircuitBreaker, RefusedTools, ToolNeeds};
 use crate::api::graph::{Blocker, Cause, Graph, Node, Probe};
 use crate::api::openapi;
 use crate::api::pools::{ConnectionPool, PoolHealth, PoolNumbers};

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mainstay_admin::Action;
 use mainstay_admin::api::breakers::CircuitBreaker;
-use mainstay_telemetry::Breaker;
 use mainstay_telemetry::events::rounded;
 use serde_json::json;
 
@@ -42,13 +41,20 @@ fn reset(shared: &Shared, args: &ResetArgs, out: &Output) -> Result<Exit, Failur
     };
     let done = daemon::block_on(async {
         let all = client.breakers().await?.breakers;
-        let all: Vec<_> = all.iter().map(|breaker| breaker.name.to_string()).collect();
-        if let Some(name) = args.names.iter().find(|name| !all.contains(name)) {
+        let is_known = |name: &String| {
+            let mut all = all.iter();
+            all.any(|it| {
+                it.name.as_str() == name || format!("{}:{}", it.kind.as_str(), it.name) == *name
+            })
+        };
+        if let Some(name) = args.names.iter().find(|name| !is_known(name)) {
+            let all: Vec<_> = all.iter().map(|breaker| breaker.name.to_string()).collect();
             let failure = Failure::new(
-                Exit::Failed,
+                Exit::Usage,
                 format!("nothing with a circuit breaker is called {name:?}"),
             );
-            return Err(daemon::unknown_at(&client, failure, name, &all).await);
+            let failure = daemon::unknown_at(&client, failure, name, &all).await;
+            return Err(failure.hint("`mainstay breaker list` shows all of them"));
         }
         let mut done = Vec::new();
         for name in names {
@@ -69,27 +75,12 @@ fn reset(shared: &Shared, args: &ResetArgs, out: &Output) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// What is told about a breaker that is not closed, as the rest of a sentence: "open for 12 s; the next trial is in
-/// 48 s".
-pub(super) fn said(breaker: &CircuitBreaker) -> String {
-    let next = match (breaker.next_trial_in_ms, breaker.trial_under_way) {
-        (Some(left), _) => format!("; the next trial is in {}", time(left)),
-        (None, true) => "; a trial is under way".to_owned(),
-        (None, false) => "; the next call is a trial".to_owned(),
-    };
-    let error = breaker.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    let failures = breaker.failures;
-    let times = if failures == 1 { "1 failure".to_owned() } else { format!("{failures} failures") };
-    let is = if breaker.state == Breaker::Open.as_str() { "open" } else { "half-open" };
-    format!("{is} after {times} in a row{error}{next}")
-}
-
 fn table(breakers: &[CircuitBreaker], out: &Output) -> String {
     let rows = breakers.iter().map(|breaker| {
         let state = match (breaker.enabled, breaker.next_trial_in_ms) {
             (false, _) => "off".to_owned(),
             (true, Some(left)) => format!("open, trial in {}", time(left)),
-            (true, None) => breaker.state.to_lowercase().replace('_', "-"),
+            (true, None) => breaker.word(),
         };
         let error = match (&breaker.last_error, breaker.last_error_ago_ms) {
             (Some(error), Some(ago)) => format!("{error} ({} ago)", time(ago)),

@@ -9,7 +9,7 @@ use mainstay_admin::api::status::DaemonStatus;
 use mainstay_model::settings::{ServiceKind, Settings};
 
 use super::trouble::{self, Part};
-use super::{daemon, running};
+use super::{daemon, running, status};
 use crate::cli::{GraphArgs, Shared};
 use crate::exit::{Exit, Failure};
 use crate::output::table::{Cell, Column};
@@ -102,6 +102,11 @@ fn page(graph: &Graph, jobs: &Jobs, from: From, now: Timestamp, out: &Output) ->
             ];
             let table = out.table(columns, &rows(graph, |node, name| live(node, name, jobs, now)));
             let troubles = graph.nodes.iter().filter_map(|node| Part::from(node).trouble(now));
+            let breakers = graph.nodes.iter().filter_map(|node| node.breaker.as_ref());
+            let breakers = breakers.filter_map(status::breaker_trouble);
+            let refused = |node: &Node| status::refused_tools(&node.name, &node.refused_tools, now);
+            let refused = graph.nodes.iter().flat_map(refused);
+            let troubles = troubles.chain(breakers).chain(refused);
             let troubles =
                 troubles.map(|text| format::wrap(&format!("\n{text}"), out.columns(), 4));
             [table].into_iter().chain(troubles).collect::<Vec<_>>().join("\n")

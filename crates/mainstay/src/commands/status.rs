@@ -30,6 +30,7 @@ mod tests;
 mod watch;
 
 use self::nodes::{external_table, node_page, service_page, service_table, volumes};
+pub(super) use self::parts::{breaker_trouble, refused_tools};
 use self::parts::{memory, note, trouble, wrapped};
 use self::server::{server_page, server_table};
 
@@ -75,9 +76,9 @@ fn one(seen: &Seen, name: &str, out: &Output) -> Result<(), Failure> {
     let Seen { status, graph } = seen;
     let now = Timestamp::now();
     if let Some(server) = status.servers.iter().find(|server| server.name.as_str() == name) {
-        show(server, || server_page(server, now, out), out);
+        show(server, || server_page(server, graph, now, out), out);
     } else if let Some(service) = status.services.iter().find(|it| it.name.as_str() == name) {
-        show(service, || service_page(service, now, out), out);
+        show(service, || service_page(service, graph, now, out), out);
     } else if let Some(group) = status.endpoints.iter().find(|it| name_of(it) == Some(name)) {
         show(group, || group_page(group, &status.servers, now, out), out);
     } else if let Some(node) = graph.nodes.iter().find(|node| node.name.as_str() == name) {
@@ -218,25 +219,11 @@ fn remarks(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
     });
     let notes = status.endpoints.iter().flat_map(list_notes);
     let untold = status.notifications.iter().filter_map(|one| untold(one, now));
-    let breakers = status.tripped_breakers.iter();
-    let breakers = breakers
-        .map(|one| format!("the circuit breaker of {} is {}", one.name, super::breaker::said(one)));
-    let refused = status.servers.iter().flat_map(refused_tools);
+    let breakers = status.tripped_breakers.iter().filter_map(breaker_trouble);
+    let refused =
+        status.servers.iter().flat_map(|it| refused_tools(&it.name, &it.refused_tools, now));
     let reload = reloaded(&status.configuration, now);
     groups.chain(notes).chain(untold).chain(breakers).chain(refused).chain(reload).collect()
-}
-
-/// The tools of a server that are refused because something is down that they need.
-fn refused_tools(server: &Server) -> impl Iterator<Item = String> + '_ {
-    server.refused_tools.iter().map(|refused| {
-        let tools = match refused.tools.as_slice() {
-            [] => format!("tools of {} that match {}", server.name, refused.patterns.join(", ")),
-            [one] => format!("tool {one} of {}", server.name),
-            more => format!("{} tools of {} ({})", more.len(), server.name, more.join(", ")),
-        };
-        let is = if refused.tools.len() == 1 { "is" } else { "are" };
-        format!("{tools} {is} refused: {}", refused.reason)
-    })
 }
 
 /// What the last reload left to do. A file that has changed since has a note of its own.

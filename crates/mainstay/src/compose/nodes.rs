@@ -14,7 +14,7 @@ use mainstay_model::resource::LimitStatus;
 use mainstay_model::settings::Runtime;
 use mainstay_supervisor::probe::Outcome;
 
-use super::target;
+use super::{breakers, target};
 
 /// Reads nodes for somebody who may see so much of them.
 #[derive(Clone, Copy)]
@@ -60,6 +60,10 @@ impl Nodes<'_> {
             pid: node.pid,
             probe: node.probe.map(|probe| self.probe(probe)),
             name: node.id.name,
+            // What is known of breakers and tools is added later.
+            breaker: None,
+            tool_needs: Vec::new(),
+            refused_tools: Vec::new(),
         }
     }
 
@@ -92,6 +96,7 @@ impl Nodes<'_> {
             memory_bytes: service.memory_bytes(),
             limits: limits(service.limits(), self.view),
             probe: probe.map(|probe| self.probe(probe)),
+            breaker: Some(breakers::shown(&service.breaker.view(), self.view)),
             needs,
             waiting_for: self.blockers(blockers),
             stopped_by_hand,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mainstay_admin::api::breakers::{CircuitBreaker, RefusedTools};
+use mainstay_admin::api::breakers::CircuitBreaker;
 use mainstay_admin::api::configuration::Configuration;
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
@@ -31,6 +31,7 @@ use mainstay_upstream::process::ProcessHost;
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
+use super::breakers::{self, is_tripped};
 use super::listening::Addresses;
 use super::nodes::{Nodes, date_of};
 use super::notify::Sections;
@@ -227,7 +228,8 @@ impl Status {
             if let Some(fleet) = &fleet {
                 Nodes { fleet, clock: self.clock, view }.complete(&mut server);
             }
-            server.refused_tools = refused_tools(pool);
+            server.breaker = Some(breakers::shown(&pool.breaker.view(), view));
+            server.refused_tools = breakers::refused_tools(pool);
             server
         };
         gateway.pools().iter().map(server).collect()
@@ -267,11 +269,15 @@ impl Source for Status {
         let breakers = self.breaker_views();
         let endpoints = gateway.as_ref().map(|gateway| endpoints(gateway)).unwrap_or_default();
         DaemonStatus {
-            status: word(&servers, &services, draining, gateway.as_deref(), is_tripped(&breakers)),
+            status: word(
+                health::of(&servers, &services, &graph.nodes, draining),
+                gateway.as_deref(),
+                is_tripped(&breakers),
+            ),
             tripped_breakers: breakers
                 .iter()
                 .filter(|breaker| breaker.position != Position::Closed)
-                .map(|breaker| shown_breaker(breaker, view))
+                .map(|breaker| breakers::shown(breaker, view))
                 .collect(),
             circuit_breakers: breakers
                 .iter()
@@ -325,12 +331,17 @@ impl Source for Status {
         let Some(gateway) = self.gateway.upgrade() else { return Health::Draining };
         let (servers, services) = (self.servers(&gateway, View::Open), self.services(View::Open));
         let draining = gateway.is_draining();
-        word(&servers, &services, draining, Some(&gateway), is_tripped(&self.breaker_views()))
+        let nodes = self.graph(View::Open).nodes;
+        let health = health::of(&servers, &services, &nodes, draining);
+        word(health, Some(&gateway), is_tripped(&self.breaker_views()))
     }
 
     fn graph(&self, view: View) -> Graph {
         let Some(fleet) = self.fleet.upgrade() else { return Graph::default() };
-        Nodes { fleet: &fleet, clock: self.clock, view }.graph()
+        let mut graph = Nodes { fleet: &fleet, clock: self.clock, view }.graph();
+        let pools = self.gateway.upgrade().map(|gateway| gateway.pools()).unwrap_or_default();
+        breakers::complete(&mut graph, &pools, &self.breaker_views(), view);
+        graph
     }
 
     fn services(&self, view: View) -> Vec<Service> {
@@ -339,7 +350,7 @@ impl Source for Status {
     }
 
     fn breakers(&self, view: View) -> Vec<CircuitBreaker> {
-        self.breaker_views().iter().map(|breaker| shown_breaker(breaker, view)).collect()
+        self.breaker_views().iter().map(|breaker| breakers::shown(breaker, view)).collect()
     }
 
     fn configuration(&self, view: View) -> Configuration {
@@ -410,59 +421,12 @@ fn budgets(budget: Budget) -> BTreeMap<String, MemoryBudget> {
 }
 
 /// The health of the daemon. A failing disk does no harm before a restart.
-fn word(
-    servers: &[Server],
-    services: &[Service],
-    draining: bool,
-    gateway: Option<&Gateway>,
-    is_tripped: bool,
-) -> Health {
+fn word(health: Health, gateway: Option<&Gateway>, is_tripped: bool) -> Health {
     let unstored = || gateway.is_some_and(|gateway| gateway.store_state().failing.is_some());
-    match health::of(servers, services, draining) {
+    match health {
         Health::Ok if is_tripped || unstored() => Health::Degraded,
         health => health,
     }
-}
-
-fn shown_breaker(breaker: &BreakerView, view: View) -> CircuitBreaker {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let last = breaker.last_failure.as_ref();
-    CircuitBreaker {
-        name: breaker.id.name.clone(),
-        kind: breaker.id.kind,
-        state: label(breaker.position).as_str().to_owned(),
-        since: breaker.since_date(),
-        enabled: breaker.spec.enabled,
-        failures: breaker.failures_in_a_row,
-        failures_max: breaker.spec.failures,
-        failures_total: breaker.failures_counted,
-        recovery_ms: millis(breaker.spec.recovery),
-        last_error: last.map(|(failure, _)| match view {
-            View::Operator => failure.reason.clone(),
-            View::Open => failure.brief(),
-        }),
-        last_error_ago_ms: last.map(|(_, ago)| millis(*ago)),
-        next_trial_in_ms: breaker.next_trial_in.map(millis),
-        trial_under_way: breaker.is_trying,
-    }
-}
-
-fn refused_tools(pool: &Pool) -> Vec<RefusedTools> {
-    let of = |refused: mainstay_pool::RefusedTools| RefusedTools {
-        need: refused.need.need,
-        state: refused.need.state,
-        since: refused.need.since,
-        reason: refused.need.reason,
-        retry_in_ms: refused.need.retry_after_ms,
-        patterns: refused.patterns,
-        tools: refused.tools,
-    };
-    pool.refused_tools().into_iter().map(of).collect()
-}
-
-/// Whether a circuit breaker refuses calls.
-fn is_tripped(breakers: &[BreakerView]) -> bool {
-    breakers.iter().any(|breaker| breaker.position != Position::Closed)
 }
 
 /// The streams of sessions, over either transport.

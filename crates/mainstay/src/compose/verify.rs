@@ -155,6 +155,9 @@ impl StackChecks {
         if let Some(verdict) = built_in::unready(node) {
             return verdict;
         }
+        if let Some(verdict) = built_in::refusing(node) {
+            return verdict;
+        }
         if node.kind != NodeKind::Server {
             return Verdict::passed(built_in::ready(node));
         }

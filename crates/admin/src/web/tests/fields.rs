@@ -44,6 +44,7 @@ impl Source for Full {
             instances: vec![instance],
             waiting_for: node("db", View::Operator).waiting_for,
             probe: Some(probe(some())),
+            breaker: Some(breaker()),
             refused_tools: vec![refused_tools()],
             ..server("time", InstanceState::Ready)
         };
@@ -77,6 +78,7 @@ impl Source for Full {
             memory_bytes: Some(1),
             limits: vec![limit()],
             probe: Some(probe(some())),
+            breaker: Some(breaker()),
             waiting_for: node("db", View::Operator).waiting_for,
             ..service("db", InstanceState::Ready)
         }];
@@ -133,18 +135,18 @@ const SESSIONS: &str = "active calls listens max streams unstored";
 const SESSION: &str = "age_ms calls endpoint idle_ms number revision streams user";
 const POOL: &str = "active idle maxPoolSize minPoolSize total";
 const POOLS: &str = "active idle max maxPoolSize minPoolSize status total utilization";
-const SERVER: &str = "calls instances kind last_output memory_bytes missing missing[].items missing[].list missing[].why \
+const SERVER: &str = "breaker calls instances kind last_output memory_bytes missing missing[].items missing[].list missing[].why \
      name needs note probe prompts reason refused_tools required resources restarts \
      retry_in_ms revision second_revision since state stopped_by_hand stray_lines target tools transport waiting waiting_for";
-const SERVICE: &str = "been_ready kind last_output limits memory_bytes name needs pid probe reason required \
+const SERVICE: &str = "been_ready breaker kind last_output limits memory_bytes name needs pid probe reason required \
      restarts retry_in_ms since state stopped_by_hand target waiting_for";
 const BREAKER: &str = "enabled failures failures_max failures_total kind last_error last_error_ago_ms name \
      next_trial_in_ms recovery_ms since state trial_under_way";
 const REFUSED: &str = "need patterns reason retry_in_ms since state tools";
 const BLOCKER: &str = "cause cause.need cause.reason cause.state cause.stopped_by_hand need reason since state stopped_by_hand";
 const PROBE: &str = "at detail failures kind outcome";
-const NODE: &str = "kind layer name needs pid probe reason required retry_in_ms since state \
-     stopped_by_hand waiting_for";
+const NODE: &str = "breaker kind layer name needs pid probe reason refused_tools required retry_in_ms since state \
+     stopped_by_hand tool_needs tool_needs[].needs tool_needs[].pattern waiting_for";
 const INSTANCE: &str = "asks calls id limits memory_bytes only_for pid restarts state uptime_ms";
 const LIMIT: &str = "limit limits_by max note reached used";
 const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.store connection_pool dependencies endpoints \
@@ -168,7 +170,9 @@ async fn each_answer_has_the_members_that_it_always_had() {
         names.split_whitespace().map(|name| format!("{at}{name}")).collect::<BTreeSet<_>>()
     };
     let needing = |at: &str| {
-        &below(&format!("{at}waiting_for[]."), BLOCKER) | &below(&format!("{at}probe."), PROBE)
+        let probe =
+            &below(&format!("{at}probe."), PROBE) | &below(&format!("{at}breaker."), BREAKER);
+        &below(&format!("{at}waiting_for[]."), BLOCKER) | &probe
     };
     let limits = |at: &str| below(&format!("{at}limits[]."), LIMIT);
     let servers = || {
@@ -193,7 +197,8 @@ async fn each_answer_has_the_members_that_it_always_had() {
         ("/api/servers", &below("", "servers") | &servers()),
         ("/api/services", &below("", "services") | &services()),
         ("/api/graph", {
-            let nodes = &below("nodes[].", NODE) | &needing("nodes[].");
+            let refused = below("nodes[].refused_tools[].", REFUSED);
+            let nodes = &(&below("nodes[].", NODE) | &needing("nodes[].")) | &refused;
             &below("", "nodes") | &nodes
         }),
         ("/api/configuration", below("", "file read_at is_changed reload current last")),

@@ -19,6 +19,7 @@ pub(super) fn service(name: &str, state: InstanceState) -> Service {
         memory_bytes: None,
         limits: Vec::new(),
         probe: None,
+        breaker: None,
         needs: Vec::new(),
         waiting_for: Vec::new(),
         stopped_by_hand: false,
@@ -57,6 +58,12 @@ pub(super) fn node(name: &str, view: View) -> Node {
         retry_in_ms: Some(1),
         pid: Some(8),
         probe: Some(probe(detail)),
+        breaker: Some(breaker()),
+        tool_needs: vec![ToolNeeds {
+            pattern: "search_*".to_owned(),
+            needs: vec!["external:store".parse().unwrap()],
+        }],
+        refused_tools: vec![refused_tools()],
     }
 }
 
@@ -141,6 +148,7 @@ pub(super) fn server(name: &str, state: InstanceState) -> Server {
         waiting_for: Vec::new(),
         stopped_by_hand: false,
         probe: None,
+        breaker: None,
         refused_tools: Vec::new(),
         instances: Vec::new(),
     }

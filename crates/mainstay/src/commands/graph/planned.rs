@@ -1,11 +1,13 @@
 //! The graph of a configuration, as a daemon would plan it.
 
+use mainstay_admin::api::breakers::ToolNeeds;
 use mainstay_admin::api::graph::{Graph, Node, NodeState};
 use mainstay_model::settings::{OnLostNeed, Settings};
 use mainstay_model::status::InstanceState;
 use mainstay_model::{Name, Need, NodeKind};
 use mainstay_supervisor::graph::{self, NodeSpec};
 
+use crate::compose::breakers;
 use crate::exit::{Exit, Failure};
 
 /// What the configuration says about a node.
@@ -13,6 +15,7 @@ struct Planned {
     id: Need,
     needs: Vec<Need>,
     required: bool,
+    tool_needs: Vec<ToolNeeds>,
 }
 
 /// By layer, and within a layer in the order of the configuration. Nothing runs.
@@ -36,10 +39,14 @@ pub(super) fn graph(settings: Settings) -> Result<Graph, Failure> {
 }
 
 fn nodes(settings: Settings) -> Vec<Planned> {
-    let node =
-        |kind, name: Name, needs, required| Planned { id: Need { kind, name }, needs, required };
-    let servers = settings.servers.into_iter();
-    let servers = servers.map(|it| node(NodeKind::Server, it.name, it.needs, it.required));
+    let node = |kind, name: Name, needs, required| {
+        let id = Need { kind, name };
+        Planned { id, needs, required, tool_needs: Vec::new() }
+    };
+    let servers = settings.servers.into_iter().map(|it| Planned {
+        tool_needs: breakers::tool_needs(&it.tools),
+        ..node(NodeKind::Server, it.name, it.needs, it.required)
+    });
     let services = settings.services.into_iter();
     let services = services.map(|it| node(NodeKind::Service, it.name, it.needs, it.required));
     let volumes = settings.volumes.into_iter();
@@ -71,6 +78,9 @@ impl Planned {
             retry_in_ms: None,
             pid: None,
             probe: None,
+            breaker: None,
+            tool_needs: self.tool_needs,
+            refused_tools: Vec::new(),
         }
     }
 }

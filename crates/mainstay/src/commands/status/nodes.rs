@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use mainstay_admin::api::graph::{Graph, Node};
 use mainstay_admin::api::services::Service;
-use mainstay_model::NodeKind;
+use mainstay_model::{Need, NodeKind};
 
 use super::limits::limits;
-use super::parts::{facts, needs, probe, state_cell, state_text, trouble};
+use super::parts::{breaker, facts, needed_by, needs, probe, state_cell, state_text, trouble};
 use crate::commands::trouble::Part;
 use crate::output::table::Column;
 use crate::output::{Output, format};
@@ -69,7 +69,13 @@ pub(super) fn volumes(graph: &Graph) -> Option<String> {
 }
 
 /// The text about one service.
-pub(super) fn service_page(service: &Service, now: Timestamp, out: &Output) -> String {
+pub(super) fn service_page(
+    service: &Service,
+    graph: &Graph,
+    now: Timestamp,
+    out: &Output,
+) -> String {
+    let id = Need { kind: NodeKind::Service, name: service.name.clone() };
     let kind = match service.kind.as_str() {
         "once" => "once: a job that must end with code 0".to_owned(),
         kind => kind.to_owned(),
@@ -83,12 +89,14 @@ pub(super) fn service_page(service: &Service, now: Timestamp, out: &Output) -> S
         ("kind", kind),
         ("required", if service.required { "yes" } else { "no" }.to_owned()),
         ("needs", needs(&service.needs)),
+        ("needed by", needed_by(&id, graph)),
         ("restarts", service.restarts.to_string()),
         ("process", pid),
         ("memory", memory),
     ];
     let found = service.probe.as_ref().map(|own| ("probe", probe(own, now)));
-    let own: Vec<_> = own.into_iter().chain(found).collect();
+    let breaker = breaker(service.breaker.as_ref(), now);
+    let own: Vec<_> = own.into_iter().chain(found).chain(breaker).collect();
     let mut lines = facts(&own, out);
     lines.extend(trouble(&Part::from(service), now, out));
     lines.extend(limits("limits", &service.limits, out));
@@ -97,16 +105,14 @@ pub(super) fn service_page(service: &Service, now: Timestamp, out: &Output) -> S
 
 /// The text about a volume or an external.
 pub(super) fn node_page(node: &Node, graph: &Graph, now: Timestamp, out: &Output) -> String {
-    let own = node.as_need();
-    let dependants = graph.nodes.iter().filter(|other| other.needs.contains(&own));
-    let dependants: Vec<_> = dependants.map(Node::as_need).collect();
     let own = [
         (node.kind.as_str(), node.name.to_string()),
         ("state", state_text(node.state, &node.since, now, out)),
-        ("needed by", needs(&dependants)),
+        ("needed by", needed_by(&node.as_need(), graph)),
     ];
     let found = node.probe.as_ref().map(|own| ("probe", probe(own, now)));
-    let own: Vec<_> = own.into_iter().chain(found).collect();
+    let breaker = breaker(node.breaker.as_ref(), now);
+    let own: Vec<_> = own.into_iter().chain(found).chain(breaker).collect();
     let mut lines = facts(&own, out);
     lines.extend(trouble(&Part::from(node), now, out));
     lines.join("\n")

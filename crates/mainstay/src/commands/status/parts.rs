@@ -1,9 +1,12 @@
 //! Pieces that several pages of `mainstay status` have.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use mainstay_admin::api::graph::{NodeState, Probe};
+use mainstay_admin::api::breakers::{CircuitBreaker, RefusedTools};
+use mainstay_admin::api::graph::{Graph, Node, NodeState, Probe};
 use mainstay_admin::api::servers::Server;
-use mainstay_model::Need;
+use mainstay_model::{Name, Need};
 
 use crate::commands::trouble::{self, Part};
 use crate::output::table::Cell;
@@ -41,6 +44,62 @@ pub(super) fn facts(facts: &[(&str, String)], out: &Output) -> Vec<String> {
 pub(super) fn needs(needs: &[Need]) -> String {
     let needs: Vec<_> = needs.iter().map(Need::to_string).collect();
     if needs.is_empty() { "nothing".to_owned() } else { needs.join(", ") }
+}
+
+/// Who needs something: servers, services, and tools of servers.
+pub(super) fn needed_by(need: &Need, graph: &Graph) -> String {
+    let by = |node: &Node| {
+        let itself = node.needs.contains(need).then(|| node.as_need().to_string());
+        let patterns: Vec<_> = node.tools_that_need(need).collect();
+        let tools = (!patterns.is_empty())
+            .then(|| format!("tools {} of {}", patterns.join(", "), node.name));
+        itself.into_iter().chain(tools)
+    };
+    let all: Vec<_> = graph.nodes.iter().flat_map(by).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join("; ") }
+}
+
+/// A circuit breaker that is not closed, or whose last result was a failure.
+pub(super) fn breaker(
+    own: Option<&CircuitBreaker>,
+    now: Timestamp,
+) -> Option<(&'static str, String)> {
+    let own = own.filter(|own| !own.is_closed() || own.failures > 0)?;
+    let lasts = format::ago(&own.since, now);
+    let text = match own.is_closed() {
+        false => format!("{} for {lasts}, {}", own.word(), own.after()),
+        true => {
+            let word = if own.enabled { "closed" } else { "off" };
+            let times = format!("{} of {} failures in a row", own.failures, own.failures_max);
+            match (&own.last_error, own.last_error_ago_ms) {
+                (Some(error), Some(ago)) => {
+                    let ago = format::duration(Duration::from_millis(ago));
+                    format!("{word}, {times}, the last {ago} ago: {error}")
+                }
+                _ => format!("{word}, {times}"),
+            }
+        }
+    };
+    Some(("breaker", format::harmless(&text)))
+}
+
+/// What is said of a circuit breaker that is not closed.
+pub(in crate::commands) fn breaker_trouble(own: &CircuitBreaker) -> Option<String> {
+    let text = || format!("the circuit breaker of {} is {} {}", own.name, own.word(), own.after());
+    (!own.is_closed()).then(text)
+}
+
+/// What is said of the tools of a server that are refused because something is down that they need.
+pub(in crate::commands) fn refused_tools(
+    server: &Name,
+    refused: &[RefusedTools],
+    now: Timestamp,
+) -> Vec<String> {
+    let text = |refused: &RefusedTools| {
+        let lasts = format::ago(&refused.since, now);
+        format!("{} for {lasts}: {}", refused.subject(server), refused.reason)
+    };
+    refused.iter().map(text).collect()
 }
 
 /// What a probe checks, and what its newest check found.

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::servers::{Instance, Server};
 use mainstay_model::status::InstanceState;
+use mainstay_model::{Need, NodeKind};
 
 use super::limits::limits;
-use super::parts::{facts, memory, needs, note, probe, state_cell, state_text, trouble};
+use super::parts::{
+    breaker, facts, memory, needed_by, needs, note, probe, refused_tools, state_cell, state_text,
+    trouble, wrapped,
+};
 use crate::commands::trouble::Part;
 use crate::output::table::Column;
 use crate::output::{Output, format};
@@ -74,7 +79,8 @@ fn revisions(server: &Server) -> Option<String> {
 }
 
 /// The text about one server and its instances.
-pub(super) fn server_page(server: &Server, now: Timestamp, out: &Output) -> String {
+pub(super) fn server_page(server: &Server, graph: &Graph, now: Timestamp, out: &Output) -> String {
+    let id = Need { kind: NodeKind::Server, name: server.name.clone() };
     let runs = server.instances.iter().any(|instance| instance.pid.is_some());
     let own = [
         ("server", server.name.to_string()),
@@ -95,14 +101,18 @@ pub(super) fn server_page(server: &Server, now: Timestamp, out: &Output) -> Stri
         ("restarts", server.restarts.to_string()),
         ("calls", format!("{} in flight, {} waiting", server.calls, server.waiting)),
         ("needs", needs(&server.needs)),
+        ("needed by", needed_by(&id, graph)),
         ("memory", memory(server.memory_bytes, runs)),
         ("stray lines", server.stray_lines.to_string()),
     ];
     let found = server.probe.as_ref().map(|own| ("probe", probe(own, now)));
-    let own: Vec<_> = own.into_iter().chain(found).collect();
+    let breaker = breaker(server.breaker.as_ref(), now);
+    let own: Vec<_> = own.into_iter().chain(found).chain(breaker).collect();
     let mut lines = facts(&own, out);
     lines.extend(note(server, out));
     lines.extend(trouble(&Part::from(server), now, out));
+    let refused = refused_tools(&server.name, &server.refused_tools, now);
+    lines.extend(refused.iter().map(|text| wrapped(&format!("\n{text}"), out)));
     if !server.instances.is_empty() {
         lines.push(format!("\n{}", instance_table(&server.instances, out)));
     }

@@ -2,7 +2,7 @@ use mainstay_admin::api::status::DaemonStatus;
 use serde_json::{Value, json};
 
 use super::server::server_page;
-use super::{Graph, Seen, group_page, page};
+use super::{Graph, Seen, group_page, node_page, page, service_page};
 use crate::output::Output;
 
 fn server(name: &str, state: &str, more: &Value) -> Value {
@@ -107,7 +107,7 @@ memory: daemon 20.0 MiB, servers -, limit 8.0 GiB";
 fn one_server_shows_its_instances() {
     let status = status();
     let now = "2026-01-01T00:02:00Z".parse().unwrap();
-    let page = server_page(&status.servers[0], now, &Output::plain(None));
+    let page = server_page(&status.servers[0], &Graph::default(), now, &Output::plain(None));
     assert!(page.contains("state        ready for 2 min\n"), "{page}");
     assert!(page.contains("runs         process time-server --zone UTC\n"), "{page}");
     let lines: Vec<_> = page.lines().rev().take(2).collect();
@@ -119,7 +119,8 @@ fn one_server_shows_its_instances() {
         ]
     );
     assert!(
-        server_page(&status.servers[1], now, &Output::plain(None)).contains("no such database")
+        server_page(&status.servers[1], &Graph::default(), now, &Output::plain(None))
+            .contains("no such database")
     );
 }
 
@@ -149,8 +150,8 @@ fn the_page_fits_into_a_terminal() {
         let group = status.endpoints.last().unwrap();
         let pages = [
             page(&seen(), now, &out),
-            server_page(&status.servers[0], now, &out),
-            server_page(&status.servers[1], now, &out),
+            server_page(&status.servers[0], &Graph::default(), now, &out),
+            server_page(&status.servers[1], &Graph::default(), now, &out),
             group_page(group, &status.servers, now, &out),
         ];
         for line in pages.iter().flat_map(|page| page.lines()) {
@@ -159,4 +160,82 @@ fn the_page_fits_into_a_terminal() {
         // The name and what matters most are whole.
         assert!(pages[0].contains("files   crash-looping  2 min"), "{}", pages[0]);
     }
+}
+
+/// A server whose breaker is open and whose tools are refused, and the external that they need.
+fn refusing() -> Graph {
+    let node = |name: &str, kind: &str, state: &str| {
+        json!({
+            "name": name, "kind": kind, "layer": 0, "state": state, "required": false,
+            "since": "2026-01-01T00:00:00Z", "needs": [], "waiting_for": [], "stopped_by_hand": false,
+        })
+    };
+    let mut surveys = node("surveys", "server", "ready");
+    surveys["needs"] = json!(["service:db"]);
+    surveys["tool_needs"] = json!([
+        { "pattern": "extract_*", "needs": ["external:mount"] },
+        { "pattern": "read", "needs": ["external:mount", "service:db"] },
+    ]);
+    let mut mount = node("mount", "external", "ready");
+    mount["breaker"] = breaker("mount", "CLOSED");
+    serde_json::from_value(json!({ "nodes": [surveys, mount, node("db", "service", "ready")] }))
+        .unwrap()
+}
+
+fn breaker(name: &str, state: &str) -> Value {
+    json!({
+        "name": name, "kind": "server", "state": state, "since": "2026-01-01T00:01:00Z", "enabled": true,
+        "failures": 2, "failures_max": 3, "failures_total": 2, "recovery_ms": 60_000,
+        "last_error": "it answered HTTP 503", "last_error_ago_ms": 4000, "trial_under_way": false,
+    })
+}
+
+#[test]
+fn the_page_of_each_says_what_its_breaker_does_and_who_needs_it() {
+    let (graph, now) = (refusing(), "2026-01-01T00:02:00Z".parse().unwrap());
+    let out = Output::plain(None);
+    let mut open = breaker("surveys", "OPEN");
+    open["next_trial_in_ms"] = json!(12_000);
+    let more = json!({ "breaker": open, "refused_tools": [{
+        "need": "external:mount", "state": "unhealthy", "since": "2026-01-01T00:01:30Z",
+        "reason": "external:mount, which is unhealthy: its probe got no answer",
+        "patterns": ["extract_*", "read"], "tools": ["extract_all", "read"],
+    }] });
+    let surveys = serde_json::from_value(server("surveys", "ready", &more)).unwrap();
+    let page = server_page(&surveys, &graph, now, &out);
+    for line in [
+        "needed by    nothing",
+        "breaker      open for 1 min, after 2 failures in a row: it answered HTTP 503; the next trial is in 12 s",
+        "2 tools of surveys (extract_all, read) are refused for 30 s: external:mount, which is unhealthy: its probe \
+         got no answer",
+    ] {
+        assert!(page.lines().any(|own| own == line), "{line} is not in\n{page}");
+    }
+
+    let mount = &graph.nodes[1];
+    let page = node_page(mount, &graph, now, &out);
+    for line in [
+        "needed by  tools extract_*, read of surveys",
+        "breaker    closed, 2 of 3 failures in a row, the last 4 s ago: it answered HTTP 503",
+    ] {
+        assert!(page.lines().any(|own| own == line), "{line} is not in\n{page}");
+    }
+
+    let mut half = breaker("db", "HALF_OPEN");
+    half["failures"] = json!(1);
+    let db = serde_json::from_value(json!({
+        "name": "db", "kind": "service", "target": "", "required": false, "state": "ready",
+        "since": "2026-01-01T00:00:00Z", "been_ready": true, "restarts": 0, "needs": [], "waiting_for": [],
+        "stopped_by_hand": false, "breaker": half,
+    }));
+    let page = service_page(&db.unwrap(), &graph, now, &out);
+    for line in [
+        "needed by  server:surveys; tools read of surveys",
+        "breaker    half-open for 1 min, after 1 failure in a row: it answered HTTP 503; the next call is a trial",
+    ] {
+        assert!(page.lines().any(|own| own == line), "{line} is not in\n{page}");
+    }
+    // A breaker at rest is not worth a line.
+    let page = server_page(&status().servers[0], &graph, now, &out);
+    assert!(!page.contains("breaker"), "{page}");
 }

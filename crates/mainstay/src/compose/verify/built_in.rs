@@ -1,15 +1,17 @@
 //! The checks that are built in: what the dependency graph knows of a server, a service or an external.
 
+use jiff::Timestamp;
 use mainstay_admin::api::graph::{Node, NodeState};
 use mainstay_model::NodeKind;
 use mainstay_model::status::InstanceState;
 
 use super::verdict::Verdict;
+use crate::output::format;
 
 /// What must be so.
 pub(super) fn expected(kind: NodeKind) -> &'static str {
     match kind {
-        NodeKind::Server => "it is ready and lists its tools",
+        NodeKind::Server => "it is ready, lists its tools, and none are refused",
         NodeKind::Service | NodeKind::Volume => "it is ready",
         NodeKind::External => "its probe passes",
     }
@@ -30,7 +32,32 @@ pub(super) fn ready(node: &Node) -> String {
     if !needs.is_empty() {
         text.push_str(&format!(" without {}", needs.join(", ")));
     }
+    if let Some(breaker) = node.breaker.as_ref().filter(|breaker| !breaker.is_closed()) {
+        text.push_str(&format!(", its circuit breaker is {} {}", breaker.word(), breaker.after()));
+    }
     text
+}
+
+/// Why calls are refused although the node is ready. None: none are.
+pub(super) fn refusing(node: &Node) -> Option<Verdict> {
+    let name = &node.name;
+    if let Some(breaker) = node.breaker.as_ref().filter(|breaker| breaker.refuses()) {
+        let found = format!(
+            "its circuit breaker is {} and refuses calls, {}",
+            breaker.word(),
+            breaker.after()
+        );
+        let hint = format!("`mainstay breaker reset {name}` closes it at once");
+        return Some(Verdict::failed(found).hint(hint));
+    }
+    let now = Timestamp::now();
+    let texts = node.refused_tools.iter().map(|refused| {
+        let lasts = format::ago(&refused.since, now);
+        format!("{} for {lasts}: {}", refused.subject(name), refused.reason)
+    });
+    let first = node.refused_tools.first()?;
+    let hint = format!("`mainstay status {}` says more", first.need.name);
+    Some(Verdict::failed(texts.collect::<Vec<_>>().join("; ")).hint(hint))
 }
 
 /// Why a node can't be used. None: it can.

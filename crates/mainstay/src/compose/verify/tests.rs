@@ -214,3 +214,63 @@ fn what_was_stopped_by_hand_is_skipped_and_what_is_not_ready_fails_with_the_reas
         assert_eq!(built_in::unready(&node(state, &json!({}))), None);
     }
 }
+
+fn breaker(state: &str, more: &Value) -> Value {
+    let mut breaker = json!({
+        "name": "search", "kind": "server", "state": state, "since": "2026-01-01T00:00:00Z",
+        "enabled": true, "failures": 3, "failures_max": 3, "failures_total": 3, "recovery_ms": 60_000,
+        "last_error": "it answered HTTP 503", "trial_under_way": false,
+    });
+    for (key, value) in more.as_object().unwrap() {
+        breaker[key] = value.clone();
+    }
+    json!({ "breaker": breaker })
+}
+
+#[test]
+fn what_is_ready_and_refuses_calls_fails_with_the_reason_and_the_next_trial() {
+    let open = node("ready", &breaker("OPEN", &json!({ "next_trial_in_ms": 41_000 })));
+    let verdict = built_in::refusing(&open).unwrap();
+    assert_eq!(verdict.outcome, CheckOutcome::Failed);
+    assert_eq!(
+        verdict.found,
+        "its circuit breaker is open and refuses calls, after 3 failures in a row: it answered HTTP 503; the next \
+         trial is in 41 s"
+    );
+    assert_eq!(verdict.hint.as_deref(), Some("`mainstay breaker reset search` closes it at once"));
+    let trying = node("ready", &breaker("HALF_OPEN", &json!({ "trial_under_way": true })));
+    let verdict = built_in::refusing(&trying).unwrap();
+    assert!(verdict.found.ends_with("; a trial is under way"), "{}", verdict.found);
+}
+
+#[test]
+fn a_half_open_breaker_is_a_note() {
+    let waits = node("ready", &breaker("HALF_OPEN", &json!({})));
+    assert_eq!(built_in::refusing(&waits), None);
+    assert_eq!(
+        built_in::ready(&waits),
+        "it is ready, its circuit breaker is half-open after 3 failures in a row: it answered HTTP 503; the next \
+         call is a trial"
+    );
+    let closed = node("ready", &breaker("CLOSED", &json!({ "failures": 1 })));
+    assert_eq!(built_in::refusing(&closed), None);
+    assert_eq!(built_in::ready(&closed), "it is ready");
+}
+
+#[test]
+fn tools_that_are_refused_are_named_with_what_they_need() {
+    let refused = json!({ "refused_tools": [{
+        "need": "external:mount", "state": "unhealthy", "since": "2026-01-01T00:00:00Z",
+        "reason": "external:mount, which is unhealthy: its probe got no answer",
+        "patterns": ["extract_*"], "tools": ["extract_all"],
+    }] });
+    let verdict = built_in::refusing(&node("ready", &refused)).unwrap();
+    assert_eq!(verdict.outcome, CheckOutcome::Failed);
+    let (subject, why) = verdict.found.split_once(" for ").unwrap();
+    assert_eq!(subject, "tool extract_all of search is refused");
+    assert!(
+        why.ends_with(": external:mount, which is unhealthy: its probe got no answer"),
+        "{why}"
+    );
+    assert_eq!(verdict.hint.as_deref(), Some("`mainstay status mount` says more"));
+}
