@@ -24,7 +24,7 @@ pub struct Limit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub limits_by: Option<String>,
-    /// For the operator: why the limit is not in force, or what it does not do.
+    /// For the operator: why the limit is not in force, from when on it is, or what it does not do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub note: Option<String>,

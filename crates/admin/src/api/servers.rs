@@ -140,7 +140,7 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub memory_bytes: Option<u64>,
-    /// Its resource limits, if it has any and runs.
+    /// Its resource limits, if it has any and runs, or waits for its next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
     /// What its clients can be asked for (`roots`, `sampling`, `elicitation`), if it serves only clients

@@ -10,8 +10,9 @@ use mainstay_admin::api::services::Service;
 use mainstay_fleet::{BlockerView, Fleet, NodeView, ProbeView, Seen};
 use mainstay_gateway::Clock;
 use mainstay_model::NodeKind;
-use mainstay_model::resource::LimitStatus;
-use mainstay_model::settings::Runtime;
+use mainstay_model::resource::{LimitKind, LimitStatus};
+use mainstay_model::settings::{LimitsSpec, Runtime};
+use mainstay_model::status::InstanceState;
 use mainstay_supervisor::probe::Outcome;
 
 use super::{breakers, target};
@@ -94,7 +95,10 @@ impl Nodes<'_> {
             restarts: status.restarts,
             pid: status.pid,
             memory_bytes: service.memory_bytes(),
-            limits: limits(service.limits(), self.view),
+            limits: match status.pid {
+                Some(_) => limits(service.limits(), self.view),
+                None => planned_limits(&spec.process.limits, status.state, self.view),
+            },
             probe: probe.map(|probe| self.probe(probe)),
             breaker: Some(breakers::shown(&service.breaker.view(), self.view)),
             needs,
@@ -166,6 +170,30 @@ pub(super) fn limits(limits: Vec<LimitStatus>, view: View) -> Vec<Limit> {
     limits.into_iter().map(shown).collect()
 }
 
+/// The limits of what is to be started again: what they will be. Nothing of them is used.
+pub(super) fn planned_limits(spec: &LimitsSpec, state: InstanceState, view: View) -> Vec<Limit> {
+    if !matches!(
+        state,
+        InstanceState::BackingOff | InstanceState::CrashLooping | InstanceState::Failed
+    ) {
+        return Vec::new();
+    }
+    let LimitsSpec { memory_bytes_max, memory_bytes_reserved, cpus_max, processes_max, files_max } =
+        *spec;
+    let all = [
+        (LimitKind::Memory, memory_bytes_max),
+        (LimitKind::MemoryReservation, memory_bytes_reserved),
+        (LimitKind::Cpus, cpus_max.map(|cpus| cpus.thousandths().into())),
+        (LimitKind::Processes, processes_max),
+        (LimitKind::Files, files_max),
+    ];
+    let note = || Some("holds from the next start on".to_owned());
+    let status = |(kind, max): (LimitKind, Option<u64>)| {
+        Some(LimitStatus { kind, max: max?, used: None, hits: 0, by: None, note: note() })
+    };
+    limits(all.into_iter().filter_map(status).collect(), view)
+}
+
 fn state_of(seen: &Seen) -> NodeState {
     match seen.id.kind {
         NodeKind::Volume => NodeState::Unwatched,
@@ -181,4 +209,28 @@ pub(super) fn date_of(at: SystemTime) -> String {
 /// The milliseconds until a time.
 fn left(at: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_admin::View;
+    use mainstay_model::settings::{Cpus, LimitsSpec};
+    use mainstay_model::status::InstanceState;
+
+    use super::planned_limits;
+
+    #[test]
+    fn what_waits_for_its_next_start_shows_the_limits_that_it_will_have() {
+        let spec = LimitsSpec {
+            memory_bytes_max: Some(64 << 20),
+            cpus_max: Some(Cpus::from_thousandths(500)),
+            ..LimitsSpec::default()
+        };
+        let limits = planned_limits(&spec, InstanceState::BackingOff, View::Operator);
+        let shown: Vec<_> =
+            limits.iter().map(|limit| (limit.limit.as_str(), limit.max.to_string())).collect();
+        assert_eq!(shown, [("memory", "67108864".to_owned()), ("cpus", "0.5".to_owned())]);
+        assert!(limits.iter().all(|limit| limit.used.is_none() && limit.note.is_some()));
+        assert!(planned_limits(&spec, InstanceState::Stopped, View::Operator).is_empty());
+    }
 }

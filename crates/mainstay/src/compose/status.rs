@@ -20,7 +20,7 @@ use mainstay_gateway::endpoint::Endpoint;
 use mainstay_gateway::endpoint::summary::{ListSize, RenamedItem};
 use mainstay_gateway::{Clock, Gateway, SessionStatus};
 use mainstay_model::budget::BudgetState;
-use mainstay_model::settings::GatewaySettings;
+use mainstay_model::settings::{GatewaySettings, Runtime};
 use mainstay_model::status::{Health, InstanceState, InstanceStatus, MissingItems, ServerStatus};
 use mainstay_model::{Budget, MemoryKind, NodeKind};
 use mainstay_pool::breaker::label;
@@ -33,7 +33,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::breakers::{self, is_tripped};
 use super::listening::Addresses;
-use super::nodes::{Nodes, date_of};
+use super::nodes::{Nodes, date_of, planned_limits};
 use super::notify::Sections;
 use super::reload::Reloader;
 use super::target;
@@ -227,6 +227,12 @@ impl Status {
             };
             if let Some(fleet) = &fleet {
                 Nodes { fleet, clock: self.clock, view }.complete(&mut server);
+            }
+            if let Runtime::Process(process) = &pool.spec().runtime {
+                let without = server.instances.iter_mut().filter(|it| it.pid.is_none());
+                for instance in without {
+                    instance.limits = planned_limits(&process.limits, instance.state, view);
+                }
             }
             server.breaker = Some(breakers::shown(&pool.breaker.view(), view));
             server.refused_tools = breakers::refused_tools(pool);

@@ -131,7 +131,7 @@ async fn several_names_are_checked_before_anything_is_done() {
     assert_ne!(pid(), before);
     let page = run(&daemon, &["status", "db"], 0).0;
     assert!(
-        page.contains("runs      sleep 100000\n") && page.contains("needs     nothing"),
+        page.contains("runs       sleep 100000\n") && page.contains("needs      nothing"),
         "{page}"
     );
 }

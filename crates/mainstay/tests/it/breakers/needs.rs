@@ -32,6 +32,28 @@ async fn calls_seen(client: &Client) -> Value {
     call(client, "stats", json!({})).await["result"]["structuredContent"].clone()
 }
 
+/// What everything says while the tools that need the store are refused, and its breaker is closed.
+async fn said_everywhere(daemon: &Daemon) {
+    assert_eq!(health(daemon).await.1, "degraded");
+    let run = |arguments: &[&str]| {
+        let ran = daemon.run(arguments).unwrap();
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap())
+    };
+    for arguments in [&["status", "search"][..], &["graph"], &["verify", "search"]] {
+        let (exit, said) = run(arguments);
+        assert_eq!(exit, Some(i32::from(arguments[0] == "verify")), "{said}");
+        // Long lines are wrapped nowhere but on terminals.
+        assert!(said.contains("of search (") && said.contains(") are refused for "), "{said}");
+        assert!(said.contains("external:store, which is unhealthy"), "{said}");
+    }
+    let (_, said) = run(&["status", "store"]);
+    assert!(said.contains("of search\n") && said.contains("closed, "), "{said}");
+    let (_, said) = run(&["status", "search", "--json"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["breaker"]["state"], "CLOSED", "{said}");
+    assert_eq!(said["refused_tools"][0]["need"], "external:store", "{said}");
+}
+
 const OFTEN: &str = "period = '200ms'\nwaiting_period = '200ms'\ntimeout = '300ms'\nfall = 2";
 
 #[tokio::test]
@@ -70,7 +92,8 @@ async fn while_a_need_is_down_its_tools_are_refused_and_everything_else_works() 
         // The status says so, too.
         let shown = daemon.run(&["status"]).unwrap();
         let shown = String::from_utf8(shown.stdout).unwrap();
-        assert!(shown.contains("are refused: external:store"), "{shown}");
+        assert!(shown.contains("are refused for ") && shown.contains("external:store"), "{shown}");
+        said_everywhere(&daemon).await;
 
         store.set(Mood::Well);
         ready(&daemon).await;
@@ -168,7 +191,15 @@ async fn breakers_are_listed_and_reset_by_hand() {
     assert_eq!((exit, said.trim()), (Some(0), "the breaker of far would be closed"));
     assert_eq!(state(&daemon, "far").await, 2);
     let (exit, said) = run(&["breaker", "reset", "fra"]);
-    assert!(exit == Some(1) && said.contains("far"), "{exit:?} {said}");
+    assert!(exit == Some(2) && said.contains("did you mean \"far\"?"), "{exit:?} {said}");
+    let (exit, said) = run(&["breaker", "reset", "nope"]);
+    assert!(exit == Some(2) && said.contains("there are far"), "{exit:?} {said}");
+    let (_, said) = run(&["breaker", "reset"]);
+    assert!(said.contains("breaker reset [OPTIONS] --all"), "{said}");
+    let (_, said) = run(&["status", "far"]);
+    assert!(said.contains("open for ") && said.contains("; the next trial is in "), "{said}");
+    let (exit, said) = run(&["verify", "far"]);
+    assert!(exit == Some(1) && said.contains("open and refuses calls, after 1 failure"), "{said}");
     dependency.set(Mood::Well);
     let (exit, said) = run(&["breaker", "reset", "far"]);
     assert!(exit == Some(0) && said.contains("the breaker of far is closed"), "{said}");
@@ -181,6 +212,32 @@ async fn breakers_are_listed_and_reset_by_hand() {
     dependency.set(Mood::Well);
     run(&["restart", "far", "--no-verify"]);
     assert_eq!(state(&daemon, "far").await, 0);
+    // So does a stop: nothing runs any more that could be tried.
+    ready_again(&daemon).await;
+    dependency.set(Mood::Status(500));
+    call(&client, "plain", json!({})).await;
+    assert_eq!(state(&daemon, "far").await, 2);
+    run(&["stop", "far"]);
+    assert_eq!(state(&daemon, "far").await, 0);
+    let (_, status) = run(&["status"]);
+    assert!(!status.contains("circuit breaker"), "{status}");
+    let told = async |what: &str| {
+        let (_, events) = run(&["events"]);
+        events.contains(what).then_some(())
+    };
+    for what in [
+        "opened after 1 failure in a row: ",
+        "closed: it was reset by hand",
+        "closed: what it belongs to was restarted by hand",
+        "closed: what it belongs to was stopped by hand",
+    ] {
+        eventually(what, async || told(what).await).await;
+    }
+}
+
+/// Waits until the server can be called again.
+async fn ready_again(daemon: &Daemon) {
+    crate::graph::in_state(daemon, "far", "ready").await;
 }
 
 #[tokio::test]
