@@ -221,7 +221,7 @@ impl Fleet {
             if is_lost(before, state) {
                 self.hasten_needs(no);
             }
-            if !before.serves() && state.serves() {
+            if state.serves() && (!before.serves() || run != run_before) {
                 member.try_breaker();
             }
             self.step(no, GraphEvent::Seen(state, run));

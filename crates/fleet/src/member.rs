@@ -171,12 +171,9 @@ impl Member {
         }
     }
 
-    /// Has the breaker of a service or external that is ready again tried at once. That of a server waits: only a
-    /// call shows that its new run has helped.
+    /// Has the breaker of a node tried at once that is ready again, or runs anew.
     pub(crate) fn try_breaker(&self) {
-        if let Self::Service(_) | Self::External(_) = self
-            && self.breaker().is_some_and(|breaker| breaker.ready_again())
-        {
+        if self.breaker().is_some_and(|breaker| breaker.ready_again()) {
             self.hasten();
         }
     }

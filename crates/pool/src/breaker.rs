@@ -188,8 +188,7 @@ impl Breaker {
         change.is_some()
     }
 
-    /// Takes note that its service or external has become ready again. Returns whether it is half-open because of
-    /// that.
+    /// Takes note that its node has become ready again. Returns whether it is half-open because of that.
     pub fn ready_again(&self) -> bool {
         let mut inner = self.look();
         let change = inner.state.ready_again(Instant::now());

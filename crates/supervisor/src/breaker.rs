@@ -7,7 +7,7 @@
 //!     │                                └──────── the trial fails ────────┘  │
 //!     └──────────────────────────── the trial succeeds ─────────────────────┘
 //!
-//!   Open ── a service or external becomes ready again ──▶ HalfOpen
+//!   Open ── what it belongs to becomes ready again ──▶ HalfOpen
 //!   Open, HalfOpen ── reset, switched off ──▶ Closed
 //! ```
 //!
