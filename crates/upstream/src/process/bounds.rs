@@ -39,6 +39,17 @@ struct Seen {
     busy: Option<u64>,
     hits: BTreeMap<LimitKind, u64>,
     kills: KillsSeen,
+    escape: Escape,
+}
+
+/// Whether processes of the instance are outside of its group. One that ends may seem to be, so it takes two looks.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    None,
+    Suspected,
+    /// So many were seen.
+    Seen(usize),
 }
 
 /// The kills of the kernel in the group, as far as looks have found them.
@@ -90,6 +101,7 @@ impl Bounds {
                 busy: None,
                 hits: BTreeMap::new(),
                 kills: KillsSeen::default(),
+                escape: Escape::None,
             }),
         };
         if !bounds.rules.iter().any(LimitRule::is_of_group) {
@@ -148,6 +160,20 @@ impl Bounds {
         explained(exit, was_killed, limit_bytes, usage.memory_bytes.is_some())
     }
 
+    /// Notes how many of these processes of the instance are outside of its group. Returns their number where that is
+    /// new.
+    fn look_for_escape(&self, living: &[i32]) -> Option<usize> {
+        let group = self.group.as_ref()?;
+        let outside = living.iter().filter(|pid| group.is_left_by(**pid)).count();
+        let mut seen = self.seen.lock();
+        let before = seen.escape;
+        seen.escape = before.next(outside);
+        match (before, seen.escape) {
+            (Escape::Suspected, Escape::Seen(count)) => Some(count),
+            _ => None,
+        }
+    }
+
     /// Notes the kills so far. Regular looks tell when one was.
     fn look_for_kills(&self, now: Instant) {
         if let Some(kills) = self.group.as_ref().map(ControlGroup::oom_kills) {
@@ -188,7 +214,11 @@ impl Bounds {
                 (true, LimitKind::Processes) => (usage.processes, usage.forks_refused),
                 _ => (None, 0),
             };
-            rule.status(used, hits)
+            let mut status = rule.status(used, hits);
+            if let (Escape::Seen(count), true) = (seen.escape, rule.is_of_group()) {
+                status.note = Some(escaped(count));
+            }
+            status
         };
         let all: Vec<LimitStatus> = self.rules.iter().map(of).collect();
         for LimitStatus { kind, hits, .. } in &all {
@@ -204,6 +234,24 @@ impl Bounds {
             group.remove();
         }
     }
+}
+
+// === impl Escape ===
+
+impl Escape {
+    fn next(self, outside: usize) -> Self {
+        match (self, outside) {
+            (_, 0) => Self::None,
+            (Self::None, _) => Self::Suspected,
+            (Self::Suspected | Self::Seen(_), count) => Self::Seen(count),
+        }
+    }
+}
+
+fn escaped(count: usize) -> String {
+    format!(
+        "does not bound all of it: processes that have left the control group: {count}; a `user` of its own keeps them in"
+    )
 }
 
 // === impl KillsSeen ===
@@ -258,7 +306,7 @@ pub(super) type SharedBounds = Arc<Bounds>;
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Exit, KILLS_EXPLAIN_FOR, KillsSeen, explained};
+    use super::{Escape, Exit, KILLS_EXPLAIN_FOR, KillsSeen, explained};
 
     #[test]
     fn an_old_kill_of_a_child_explains_no_end_of_the_main_process() {
@@ -273,6 +321,18 @@ mod tests {
         // One that no look has found yet.
         assert!(seen.are_recent(after(36_001), 2));
         assert!(!seen.are_recent(after(36_005), 2));
+    }
+
+    #[test]
+    fn an_escape_takes_two_looks_and_is_over_when_none_is_outside() {
+        let mut escape = Escape::default();
+        let mut look = |outside| {
+            escape = escape.next(outside);
+            escape
+        };
+        use Escape::{None, Seen, Suspected};
+        assert_eq!([look(0), look(1), look(0)], [None, Suspected, None]);
+        assert_eq!([look(2), look(1), look(3), look(0)], [Suspected, Seen(1), Seen(3), None]);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "no disk is behind the files of /proc")]
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +61,7 @@ impl Sampler {
 /// Resident bytes of a process with its group and descendants; shared pages count for each of them.
 fn resident(all: &Snapshot, pid: u32) -> Option<u64> {
     let main = i32::try_from(pid).ok().filter(|pid| all.get(*pid).is_some())?;
-    let group = all.iter().filter(|stat| stat.group == main).map(|stat| stat.identity.pid);
-    let mut pids: BTreeSet<i32> = group.chain([main]).collect();
-    all.add_descendants(&mut pids);
-    let pages: u64 = pids.iter().filter_map(|pid| resident_pages(*pid)).sum();
+    let pages: u64 = all.tree_of(main).into_iter().filter_map(resident_pages).sum();
     Some(pages * page_size() as u64)
 }
 

@@ -180,6 +180,15 @@ impl Snapshot {
         }
     }
 
+    /// The living processes among `main`, its group, and their descendants.
+    pub(super) fn tree_of(&self, main: i32) -> Vec<i32> {
+        let group = self.iter().filter(|stat| stat.group == main).map(|stat| stat.identity.pid);
+        let mut pids: BTreeSet<i32> = group.chain([main]).collect();
+        self.add_descendants(&mut pids);
+        let living = |pid: &i32| self.get(*pid).is_some_and(|stat| !stat.is_zombie);
+        pids.into_iter().filter(living).collect()
+    }
+
     /// `pid`, its parent, and so on up to the first process.
     pub(super) fn ancestry(&self, pid: i32) -> BTreeSet<i32> {
         let mut line = BTreeSet::new();

@@ -159,6 +159,33 @@ async fn a_kill_by_somebody_long_after_one_of_the_kernel_is_told_from_it() {
     world.close().await;
 }
 
+#[tokio::test]
+async fn a_process_that_root_has_put_into_another_group_is_shown() {
+    let world = World::open().await;
+    let mut process = world.spawn(&with(sh("sleep 600 & echo $!; wait"), SMALL)).await;
+    let child = numbers(&mut process, 1).await[0];
+    let memory = limit(&world, &process, LimitKind::Memory).await;
+    // Its base, which bounds it no more.
+    let base = groups(world.state.path()).first().map(|group| group.join("../../cgroup.procs"));
+    let has_left = memory.by == Some(LimitedBy::CgroupV1)
+        && base.is_some_and(|base| std::fs::write(base, child.to_string()).is_ok());
+    if has_left {
+        assert_eq!(memory.note, None);
+        let begin = std::time::Instant::now();
+        loop {
+            let memory = limit(&world, &process, LimitKind::Memory).await;
+            if let Some(note) = memory.note {
+                assert!(note.contains("have left the control group: 1"), "{note}");
+                break;
+            }
+            assert!(begin.elapsed() < crate::support::CAP, "no note");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+    process.stop(StopGraces::ABANDONED).await;
+    world.close().await;
+}
+
 /// Works as hard as it can for two seconds of the clock, then prints its CPU time in milliseconds.
 const BUSY: &str = "import time\n\
     begin = time.monotonic()\n\

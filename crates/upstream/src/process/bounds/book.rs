@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Bounds, SharedBounds};
 use crate::process::blocking::blocking;
+use crate::process::procfs::Snapshot;
 
 /// Who runs with which limits, and how often they were reached. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -24,10 +25,14 @@ struct Entries {
     hits: BTreeMap<(Name, LimitKind), u64>,
     /// What was logged about each server, so that a restart repeats nothing.
     told: BTreeMap<Name, String>,
+    /// The last look for processes outside of their groups.
+    escapes_at: Option<Instant>,
 }
 
 /// The time between two looks for kills of the kernel.
 const LOOKS_APART: Duration = Duration::from_secs(1);
+/// The time between two looks for processes outside of their groups.
+const ESCAPES_APART: Duration = Duration::from_secs(5);
 
 // === impl LimitBook ===
 
@@ -67,9 +72,29 @@ impl LimitBook {
     /// The limits of these main processes, in their order. Reads files.
     pub(in crate::process) fn status(&self, pids: &[u32]) -> Vec<Option<Vec<LimitStatus>>> {
         let now = Instant::now();
-        let bounds = |pid| self.0.lock().running.get(pid).cloned();
-        let status = |pid| bounds(pid).map(|bounds| self.look(&bounds, now));
+        let bounds = |pid: &u32| self.0.lock().running.get(pid).cloned();
+        let processes = self.is_time_for_escapes(now).then(|| Snapshot::take().ok()).flatten();
+        let status = |pid: &u32| {
+            let bounds = bounds(pid)?;
+            if let Some(processes) = &processes {
+                look_for_escape(&bounds, processes, *pid);
+            }
+            Some(self.look(&bounds, now))
+        };
         pids.iter().map(status).collect()
+    }
+
+    /// Whether to look for processes outside of their groups, which means a look at all processes.
+    fn is_time_for_escapes(&self, now: Instant) -> bool {
+        let mut entries = self.0.lock();
+        let has_groups = entries.running.values().any(|bounds| bounds.group.is_some());
+        let last =
+            entries.escapes_at.filter(|at| now.saturating_duration_since(*at) < ESCAPES_APART);
+        let is_time = has_groups && last.is_none();
+        if is_time {
+            entries.escapes_at = Some(now);
+        }
+        is_time
     }
 
     /// How often each limit of each server was reached since the daemon started.
@@ -99,6 +124,18 @@ impl LimitBook {
         if before.as_ref() != Some(&shortfall) {
             tracing::warn!(%server, "not all of its limits hold as configured: {shortfall}");
         }
+    }
+}
+
+fn look_for_escape(bounds: &Bounds, processes: &Snapshot, pid: u32) {
+    let Ok(main) = i32::try_from(pid) else { return };
+    if let Some(count) = bounds.look_for_escape(&processes.tree_of(main)) {
+        let server = &bounds.server;
+        tracing::warn!(
+            %server, count,
+            "processes of it have left its control group, so its limits don't bound them; a `user` of its own \
+             would keep them in"
+        );
     }
 }
 

@@ -141,6 +141,20 @@ impl ControlGroup {
         all
     }
 
+    /// Whether a living process is in another group than this or one below it. False if that can't be read.
+    pub(in crate::process) fn is_left_by(&self, pid: i32) -> bool {
+        let name = self.folders.values().next().and_then(|folder| folder.file_name()?.to_str());
+        let groups = files::groups_of(pid);
+        let (Some(name), Some(groups)) = (name, groups) else { return false };
+        let is_ours = |controllers: &str| match self.version {
+            GroupVersion::V1 => controllers
+                .split(',')
+                .any(|word| self.folders.keys().any(|controller| controller.name() == word)),
+            GroupVersion::V2 => controllers.is_empty(),
+        };
+        left(&groups, name, is_ours)
+    }
+
     /// Keeps its processes from starting others, so that they can be killed faster than they multiply, and kills
     /// them where the kernel can do that at one stroke.
     pub(in crate::process) fn kill(&self) {
@@ -184,5 +198,38 @@ pub(super) fn kill<'a>(folders: impl Iterator<Item = &'a Path>) {
         // Failure means that the kernel is older, or the controller another one.
         let _ = files::write_if_there(folder, "pids.max", "0");
         let _ = files::write_if_there(folder, "cgroup.kill", "1");
+    }
+}
+
+/// Whether a process with these lines of `/proc/PID/cgroup` is in another group than the one called `name`.
+/// `is_ours`: which lines tell, by their controllers.
+fn left(groups: &str, name: &str, is_ours: impl Fn(&str) -> bool) -> bool {
+    groups.lines().any(|line| {
+        // The number of the hierarchy, its controllers and the path.
+        let Some((controllers, path)) =
+            line.split_once(':').and_then(|(_, rest)| rest.split_once(':'))
+        else {
+            return false;
+        };
+        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+        is_ours(controllers) && !path.split('/').any(|part| part == name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left;
+
+    #[test]
+    fn a_process_is_outside_where_its_path_does_not_have_the_name_of_the_group() {
+        let v1 = |path: &str| {
+            left(&format!("9:name=systemd:/\n4:memory:{path}\n"), "one-0.7", |it| it == "memory")
+        };
+        assert!(v1("/") && v1("/mainstay/m/one-0.70") && v1("/mainstay/m"));
+        assert!(!v1("/mainstay/m/one-0.7") && !v1("/../m/one-0.7") && !v1("/m/one-0.7/own"));
+        assert!(!v1("/mainstay/m/one-0.7 (deleted)"));
+        let v2 = |path: &str| left(&format!("0::{path}\n"), "one-0.7", str::is_empty);
+        assert!(v2("/app") && !v2("/app/one-0.7"));
+        assert!(!left("", "one-0.7", str::is_empty));
     }
 }

@@ -46,6 +46,11 @@ pub(super) fn remove_empty(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
+/// The groups that a process is in, as the kernel lists them. `None`: it is gone.
+pub(super) fn groups_of(pid: i32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()
+}
+
 /// Whether the kernel controls groups by the files in this folder.
 pub(super) fn is_control_group(folder: &Path) -> bool {
     const KINDS: [u32; 2] = [0x0027_e0eb, 0x6367_7270];
