@@ -226,7 +226,7 @@ async fn breakers_are_listed_and_reset_by_hand() {
         events.contains(what).then_some(())
     };
     for what in [
-        "opened after 1 failure in a row: ",
+        "opened after a failure: ",
         "closed: it was reset by hand",
         "closed: what it belongs to was restarted by hand",
         "closed: what it belongs to was stopped by hand",
