@@ -100,6 +100,7 @@ impl From<CallError> for Failure {
         match error {
             CallError::Client(error) => error.into(),
             CallError::Refused { code, message, data } => {
+                let limit = data["limit"].as_str().map(|limit| format!("the limit is {limit}"));
                 let hint = data["hint"].as_str().map(str::to_owned);
                 let again = data["retry_after_ms"].as_u64().map(again);
                 // Pages about troubles are sorted by this name.
@@ -109,7 +110,7 @@ impl From<CallError> for Failure {
                 };
                 let failure =
                     Self::new(Exit::Failed, message).details(json!({ "code": code, "data": data }));
-                hint.into_iter().chain(again).fold(failure, Self::hint)
+                limit.into_iter().chain(hint).chain(again).fold(failure, Self::hint)
             }
             other => Self::of(Exit::Failed, &other),
         }

@@ -95,11 +95,15 @@ pub(super) fn deadline_exceeded(
 ) -> Refusal {
     let CallLimits { call, call_max, call_key, call_max_key } = limits;
     let more = format!("a tool that reports progress gets more time, up to {call_max_key}");
+    let raise = match call_key.contains(".tools.") {
+        true => format!("raise {call_key}"),
+        false => format!("set call_timeout for this tool, or raise {call_key}"),
+    };
     let (say, hint) = if waited < WAIT_TOLD_MIN {
         let say = format!("{server} did not answer within {took:.0?}, so the call was cancelled");
         match is_at_most {
             true => (say, format!("ask for less at once, or raise {call_max_key}")),
-            false => (say, more),
+            false => (say, format!("{raise}; {more}")),
         }
     } else {
         let left = took.saturating_sub(waited);
