@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 /// Why a text is no duration or size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadUnit {
     #[error("it has no unit")]
     NoUnit,
     #[error("it must be whole numbers, each with a unit")]
     Malformed,
+    #[error("write it without a space: {0}")]
+    Spaced(String),
     #[error("it is too large")]
     TooLarge,
 }
@@ -29,6 +31,7 @@ const SIZES: [(&str, u64); 7] = [
 
 /// A duration in milliseconds, as one or more numbers with units: `500ms`, `30s`, `1h30m`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadUnit> {
+    without_space(text, |text| parse_duration(text).is_ok())?;
     let mut rest = text;
     let mut total = 0_u64;
     loop {
@@ -47,6 +50,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadUnit> {
 
 /// A size in bytes, as one number with a unit: `4MiB`, `512KB`.
 pub(crate) fn parse_size(text: &str) -> Result<u64, BadUnit> {
+    without_space(text, |text| parse_size(text).is_ok())?;
     let (number, unit, after) = first_part(text)?;
     if !after.is_empty() {
         return Err(BadUnit::Malformed);
@@ -88,6 +92,18 @@ pub(crate) fn format_size(bytes: u64) -> String {
 
 pub(crate) fn size_units() -> String {
     SIZES.map(|(unit, _)| unit).join(", ")
+}
+
+/// Refuses a text that would be right without its spaces.
+fn without_space(text: &str, is_right: impl Fn(&str) -> bool) -> Result<(), BadUnit> {
+    if !text.contains(' ') {
+        return Ok(());
+    }
+    let joined = text.replace(' ', "");
+    match is_right(&joined) {
+        true => Err(BadUnit::Spaced(joined)),
+        false => Err(BadUnit::Malformed),
+    }
 }
 
 /// Splits `30s…` into 30, `s` and the rest.
@@ -137,7 +153,8 @@ mod tests {
             ("s", BadUnit::Malformed),
             ("1.5s", BadUnit::Malformed),
             ("-1s", BadUnit::Malformed),
-            ("30 s", BadUnit::Malformed),
+            ("30 s", BadUnit::Spaced("30s".to_owned())),
+            ("30 x", BadUnit::Malformed),
             ("30S", BadUnit::Malformed),
             ("99999999999999999999s", BadUnit::TooLarge),
             ("999999999999999999d", BadUnit::TooLarge),
@@ -167,6 +184,7 @@ mod tests {
         }
         assert_eq!(parse_size("4"), Err(BadUnit::NoUnit));
         assert_eq!(parse_size("4M"), Err(BadUnit::Malformed));
+        assert_eq!(parse_size("512 MB"), Err(BadUnit::Spaced("512MB".to_owned())));
         assert_eq!(parse_size("4MiB2KiB"), Err(BadUnit::Malformed));
         assert_eq!(parse_size("99999999999999GiB"), Err(BadUnit::TooLarge));
     }

@@ -80,9 +80,14 @@ impl LimitedBy {
 /// A size as configurations have it, in the largest unit that needs no fraction: `4GiB`.
 pub fn size_in_words(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let fits = |(_, scale): &(&str, u64)| bytes != 0 && bytes.is_multiple_of(*scale);
-    let (unit, scale) = units.into_iter().find(fits).unwrap_or(("B", 1));
-    format!("{}{unit}", bytes / scale)
+    match units.into_iter().find(|(_, scale)| bytes >= *scale) {
+        // In tenths, rounded.
+        Some((unit, scale)) => {
+            let tenths = (u128::from(bytes) * 10 + u128::from(scale) / 2) / u128::from(scale);
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
 }
 
 #[cfg(test)]
@@ -90,13 +95,14 @@ mod tests {
     use super::size_in_words;
 
     #[test]
-    fn sizes_have_the_largest_unit_that_fits() {
+    fn sizes_are_in_tenths_of_the_largest_unit() {
         for (bytes, words) in [
-            (4 << 30, "4GiB"),
-            (300 << 20, "300MiB"),
-            (3 << 10, "3KiB"),
-            (1000, "1000B"),
-            (0, "0B"),
+            (4 << 30, "4.0 GiB"),
+            (300 << 20, "300.0 MiB"),
+            (512_000_000, "488.3 MiB"),
+            (3 << 10, "3.0 KiB"),
+            (1000, "1000 B"),
+            (0, "0 B"),
         ] {
             assert_eq!(size_in_words(bytes), words);
         }

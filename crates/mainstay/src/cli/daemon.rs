@@ -1,9 +1,11 @@
 //! The arguments of the commands that run the daemon, show it, and start and stop what it runs.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use mainstay_admin::api::verify::TIMEOUT_MS_MAX;
+use mainstay_model::Need;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct UpArgs {
@@ -52,7 +54,7 @@ pub(crate) struct GraphArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// The servers and services to stop, until `mainstay start` [default: the daemon]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = bare_name)]
     pub(crate) names: Vec<String>,
     /// Print what would happen, and stop nothing
     #[arg(long)]
@@ -62,7 +64,7 @@ pub(crate) struct StopArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// The servers and services
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = bare_name)]
     pub(crate) names: Vec<String>,
     /// Print what would happen, and change nothing
     #[arg(long)]
@@ -98,7 +100,7 @@ pub(crate) enum BreakerCommand {
 )]
 pub(crate) struct ResetArgs {
     /// The servers, services and externals
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    #[arg(value_name = "NAME", required_unless_present = "all", value_parser = bare_name)]
     pub(crate) names: Vec<String>,
     /// All of them
     #[arg(long, conflicts_with = "names")]
@@ -112,7 +114,7 @@ pub(crate) struct ResetArgs {
 pub(crate) struct VerifyArgs {
     /// Servers, services and externals, with all checks about them, and single checks by their names
     /// [default: everything]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = bare_name)]
     pub(crate) names: Vec<String>,
     /// The time limit for all checks together; each has its own, too [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = verify_time)]
@@ -147,4 +149,9 @@ pub(crate) struct ReloadArgs {
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = mainstay_config::parse_duration(text);
     duration.ok_or_else(|| "write a duration such as 90s or 5m".to_owned())
+}
+
+/// A name, also in the form `kind:name`, as Mainstay prints it. Names are unique over all kinds.
+fn bare_name(text: &str) -> Result<String, Infallible> {
+    Ok(text.parse::<Need>().map_or_else(|_| text.to_owned(), |need| need.name.to_string()))
 }

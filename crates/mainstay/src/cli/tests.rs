@@ -57,6 +57,11 @@ fn every_command_reads_as_declared() {
             "mainstay verify a b --timeout 30s",
             "Verify(VerifyArgs { names: [\"a\", \"b\"], timeout: Some(30s) })",
         ),
+        ("mainstay stop server:a", "Stop(StopArgs { names: [\"a\"], dry_run: false })"),
+        (
+            "mainstay verify service:a x:b",
+            "Verify(VerifyArgs { names: [\"a\", \"x:b\"], timeout: None })",
+        ),
         ("mainstay stop", "Stop(StopArgs { names: [], dry_run: false })"),
         ("mainstay stop a --dry-run", "Stop(StopArgs { names: [\"a\"], dry_run: true })"),
         (

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::daemon;
 use crate::cli::{BreakerArgs, BreakerCommand, ResetArgs, Shared};
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
 use crate::output::table::{Cell, Column};
+use crate::output::{Output, format};
 
 pub(super) fn run(shared: &Shared, args: &BreakerArgs, out: &Output) -> Result<Exit, Failure> {
     match &args.command {
@@ -82,17 +82,12 @@ fn table(breakers: &[CircuitBreaker], out: &Output) -> String {
             (true, Some(left)) => format!("open, trial in {}", time(left)),
             (true, None) => breaker.word(),
         };
-        let error = match (&breaker.last_error, breaker.last_error_ago_ms) {
-            (Some(error), Some(ago)) => format!("{error} ({} ago)", time(ago)),
-            _ => "-".to_owned(),
-        };
         [
             Cell::from(breaker.name.as_str()),
             Cell::from(breaker.kind.as_str()),
             Cell::from(state.as_str()),
             Cell::from(format!("{} of {}", breaker.failures, breaker.failures_max).as_str()),
             Cell::from(time(breaker.recovery_ms).as_str()),
-            Cell::from(error.as_str()),
         ]
     });
     let columns = [
@@ -101,9 +96,21 @@ fn table(breakers: &[CircuitBreaker], out: &Output) -> String {
         Column::whole("STATE"),
         Column::whole("FAILURES"),
         Column::whole("RECOVERY"),
-        Column::text("LAST ERROR"),
     ];
-    out.table(columns, &rows.collect::<Vec<_>>())
+    let table = out.table(columns, &rows.collect::<Vec<_>>());
+    // A last error is longer than a column: it is in a line of its own, below the breaker.
+    let errors = breakers.iter().map(last_error);
+    let mut lines = Vec::new();
+    for (line, error) in table.lines().zip(std::iter::once(None).chain(errors)) {
+        lines.push(line.trim_end().to_owned());
+        lines.extend(error.map(|error| format!("  {error}")));
+    }
+    lines.join("\n")
+}
+
+fn last_error(breaker: &CircuitBreaker) -> Option<String> {
+    let (error, ago) = (breaker.last_error.as_ref()?, breaker.last_error_ago_ms?);
+    Some(format!("{} ({} ago)", format::first_line(error), time(ago)))
 }
 
 fn time(ms: u64) -> String {

@@ -145,7 +145,7 @@ mod tests {
             ),
             (
                 Exit::OverMemoryLimit { limit_bytes: 4 << 30 },
-                "was killed by the kernel because it used more memory than its limit (`limits.memory` = 4GiB)",
+                "was killed by the kernel because it used more memory than its limit (`limits.memory` = 4.0 GiB)",
             ),
             (Exit::Stuck, "does not end, even after SIGKILL"),
         ] {

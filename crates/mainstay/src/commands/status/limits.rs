@@ -40,6 +40,7 @@ fn reached(limit: &str, times: u64) -> String {
     match limit {
         "memory" => format!("{times} killed"),
         "processes" => format!("{times} refused"),
+        _ if times == 1 => "had to wait once".to_owned(),
         _ => format!("had to wait {times} times"),
     }
 }
@@ -74,5 +75,6 @@ files               1024 (rlimit: of each process by itself)
 memory_reservation  2.0 GiB (is not in force: no control groups are mounted)";
         assert_eq!(limits("limits of i3", &all, &Output::plain(None)).as_deref(), Some(expected));
         assert_eq!(limits("limits of i3", &[], &Output::plain(None)), None);
+        assert_eq!(super::reached("cpus", 1), "had to wait once");
     }
 }

@@ -103,7 +103,7 @@ async fn a_memory_hog_is_killed_for_its_limit_and_starts_again() {
     let events = String::from_utf8(daemon.run(&["events", "greedy"]).unwrap().stdout).unwrap();
     assert!(events.contains("more memory than its limit"), "{events}");
     let log = daemon.log();
-    assert!(log.contains("more memory than its limit (`limits.memory` = 128MiB)"), "{log}");
+    assert!(log.contains("more memory than its limit (`limits.memory` = 128.0 MiB)"), "{log}");
     assert!(log.contains("raise `limits.memory`"), "{log}");
     let labels = [r#"server="greedy""#, r#"limit="memory""#];
     until("the kill is counted", async || {
