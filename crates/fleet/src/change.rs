@@ -314,7 +314,8 @@ impl Fleet {
                 false => StartSeen::Held(reason().unwrap_or_else(|| "it waits".to_owned())),
             };
         }
-        StartSeen::of(member.own_state(), member.restarts(), reason)
+        let output = member.last_output();
+        StartSeen::of(member.own_state(), member.restarts(), || with_output(reason(), &output))
     }
 
     /// Puts a member in the place of a node, and tells the graph.
@@ -405,6 +406,14 @@ impl Beside {
 
     pub fn end(&self) {
         self.0.stop.cancel();
+    }
+}
+
+/// A reason with the last output of the process that ended below it.
+pub fn with_output(reason: Option<String>, output: &[String]) -> Option<String> {
+    match output {
+        [] => reason,
+        output => reason.map(|reason| format!("{reason}\n{}", output.join("\n"))),
     }
 }
 

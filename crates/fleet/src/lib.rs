@@ -14,7 +14,7 @@ mod service;
 mod view;
 mod words;
 
-pub use self::change::{Beside, Leaver, Newcomer, NodeSpecs, StartSeen};
+pub use self::change::{Beside, Leaver, Newcomer, NodeSpecs, StartSeen, with_output};
 pub use self::external::External;
 pub use self::fleet::{Fleet, FleetParts};
 pub use self::hand::{Stopping, UnknownNode};

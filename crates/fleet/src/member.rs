@@ -235,6 +235,15 @@ impl Member {
         }
     }
 
+    /// The last lines that a process wrote which ended, while the node is not ready.
+    pub(crate) fn last_output(&self) -> Vec<String> {
+        match self {
+            Self::Server(pool) => pool.last_output(),
+            Self::Service(service) => service.status().last_output,
+            Self::External(_) | Self::Volume => Vec::new(),
+        }
+    }
+
     /// What the node shows of itself now. `None` for a volume.
     pub(crate) fn sight(&self) -> Option<Sight> {
         match self {

@@ -31,6 +31,10 @@ pub enum Condition {
     BreakerHalfOpen,
     /// Of its circuit breaker: no call passes.
     BreakerOpen,
+    /// Of a reload of the configuration: what changed is in force.
+    Reloaded,
+    /// Of a reload of the configuration: the old settings stay in force.
+    NotReloaded,
     /// Only of the daemon: it serves.
     Running,
     /// Only of the daemon: it finishes calls in flight and then stops.
@@ -56,6 +60,10 @@ pub enum ChangeKind {
     Breaker,
     /// The circuit breaker of a server, service or external is half-open.
     BreakerTrial,
+    /// A reload of the configuration changed the server, service or external; of the daemon: it ended.
+    Reloaded,
+    /// A reload of the configuration left the old settings in force.
+    NotReloaded,
     /// Only of the daemon.
     Started,
     /// Only of the daemon.
@@ -65,7 +73,7 @@ pub enum ChangeKind {
 // === impl Condition ===
 
 impl Condition {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Stopped,
         Self::Waiting,
         Self::Starting,
@@ -78,6 +86,8 @@ impl Condition {
         Self::BreakerClosed,
         Self::BreakerHalfOpen,
         Self::BreakerOpen,
+        Self::Reloaded,
+        Self::NotReloaded,
         Self::Running,
         Self::Draining,
     ];
@@ -96,6 +106,8 @@ impl Condition {
             Self::BreakerClosed => "breaker-closed",
             Self::BreakerHalfOpen => "breaker-half-open",
             Self::BreakerOpen => "breaker-open",
+            Self::Reloaded => "reloaded",
+            Self::NotReloaded => "not-reloaded",
             Self::Running => "running",
             Self::Draining => "draining",
         }
@@ -123,12 +135,17 @@ impl Condition {
     pub fn is_of_breaker(self) -> bool {
         matches!(self, Self::BreakerClosed | Self::BreakerHalfOpen | Self::BreakerOpen)
     }
+
+    /// Whether this is told about a reload of the configuration, and says nothing about whether a server works.
+    pub fn is_of_reload(self) -> bool {
+        matches!(self, Self::Reloaded | Self::NotReloaded)
+    }
 }
 
 // === impl ChangeKind ===
 
 impl ChangeKind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Waiting,
         Self::Starting,
         Self::Ready,
@@ -141,6 +158,8 @@ impl ChangeKind {
         Self::Stopped,
         Self::Breaker,
         Self::BreakerTrial,
+        Self::Reloaded,
+        Self::NotReloaded,
         Self::Started,
         Self::Draining,
     ];
@@ -160,6 +179,8 @@ impl ChangeKind {
             Condition::Failed => Self::Failed,
             Condition::BreakerClosed | Condition::BreakerOpen => Self::Breaker,
             Condition::BreakerHalfOpen => Self::BreakerTrial,
+            Condition::Reloaded => Self::Reloaded,
+            Condition::NotReloaded => Self::NotReloaded,
             Condition::Running => Self::Started,
             Condition::Draining => Self::Draining,
         }
@@ -183,6 +204,8 @@ impl ChangeKind {
             Self::Stopped => "stopped",
             Self::Breaker => "breaker",
             Self::BreakerTrial => "breaker-trial",
+            Self::Reloaded => "reloaded",
+            Self::NotReloaded => "not-reloaded",
             Self::Started => "started",
             Self::Draining => "draining",
         }

@@ -120,7 +120,7 @@ impl Pool {
     }
 
     /// The first and the last lines that the last run of the primary instance wrote to standard error.
-    fn last_output(&self) -> Vec<String> {
+    pub fn last_output(&self) -> Vec<String> {
         self.primary.get().map(|primary| primary.last_output()).unwrap_or_default()
     }
 

@@ -17,7 +17,7 @@ mod streams;
 mod tests;
 
 pub use breaker::BreakerChanged;
-pub use change::{DaemonChanged, ServerChanged};
+pub use change::{ConfigurationReloaded, DaemonChanged, ServerChanged};
 pub use instance::{
     AnswerUnusable, CrashLoop, InstanceFailed, InstanceFinished, InstanceLost, InstanceReady,
     InstanceStarted, InstanceStopped, InstanceUnhealthy, LateAnswer, ListIncomplete, NotSpoken,

@@ -17,6 +17,9 @@ pub struct Configuration {
     /// Whether the file, or a file with a secret that it refers to, has changed since. Looked at every few
     /// seconds.
     pub is_changed: bool,
+    /// Whether what has changed since was read, and found wrong.
+    #[serde(default)]
+    pub is_wrong: bool,
     /// `manual` or `watch`: `gateway.reload`.
     pub reload: String,
     /// The reload that is under way.

@@ -14,8 +14,8 @@ use crate::output::{Look, Output, format};
 const SHOWN: usize = 100;
 /// Most pages of one run. The daemon keeps fewer events than they hold.
 const PAGES_MAX: usize = 100;
-/// The width of the longest word for a change, `crash-loop`.
-const CHANGE_WIDTH: usize = 10;
+/// The width of the longest word for a change.
+const CHANGE_WIDTH: usize = "breaker-trial".len();
 /// The width of a time in seconds.
 const TIME_WIDTH: usize = "2026-01-31T12:00:00Z".len();
 /// Blanks between columns.
@@ -134,8 +134,8 @@ fn name(event: &EventRecord) -> &str {
 
 fn look(event: &EventRecord) -> Look {
     match event.event.as_str() {
-        "ready" | "back" | "started" => Look::Good,
-        "crash-loop" | "failed" => Look::Bad,
+        "ready" | "back" | "started" | "reloaded" => Look::Good,
+        "crash-loop" | "failed" | "not-reloaded" => Look::Bad,
         "not-ready" | "degraded" | "draining" => Look::Doubtful,
         _ => Look::Faint,
     }

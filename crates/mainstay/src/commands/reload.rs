@@ -167,7 +167,9 @@ fn show_end(report: &Reload, restart: &str, out: &Output) -> Exit {
         return exit;
     }
     for node in &report.nodes {
-        let line = format::harmless(&ended(node));
+        // Below a reason are the last lines of output.
+        let lines: Vec<_> = ended(node).lines().map(format::harmless).collect();
+        let line = lines.join("\n    ");
         match node.outcome.as_deref() {
             Some("done" | "held") => out.done(&line),
             _ => out.aside(&line),

@@ -33,14 +33,18 @@ pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
     })
 }
 
-/// The configuration file of a daemon, if it has changed since the daemon read it.
+/// The configuration file of a daemon, if it has changed since the daemon read it, or tried to.
 pub(super) fn newer_file(status: &DaemonStatus) -> Option<&str> {
     let file = status.config_file.as_deref()?;
     let changed = Path::new(file).metadata().and_then(|file| file.modified()).ok()?;
     // The daemon looks at its file every few seconds, and may not have seen the newest change.
-    let read_at = status.configuration.read_at.parse::<Timestamp>().ok()?;
-    let is_newer = Timestamp::try_from(changed).is_ok_and(|changed| changed > read_at);
-    (status.configuration.is_changed || is_newer).then_some(file)
+    let configuration = &status.configuration;
+    let read_at = configuration.read_at.parse::<Timestamp>().ok()?;
+    let refused = configuration.last.as_ref().filter(|last| last.is_refused());
+    let refused_at = refused.and_then(|last| last.began_at.parse().ok());
+    let tried_at = refused_at.map_or(read_at, |refused_at| read_at.max(refused_at));
+    let is_newer = Timestamp::try_from(changed).is_ok_and(|changed| changed > tried_at);
+    (is_newer || (configuration.is_changed && !configuration.is_wrong)).then_some(file)
 }
 
 /// Says that the daemon runs with an older state of its file, if that is so.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use jiff::Timestamp;
-use mainstay_admin::api::configuration::Configuration;
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::servers::Server;
 use mainstay_admin::api::status::{DaemonStatus, Endpoint, Memory, Notification};
@@ -222,21 +221,22 @@ fn remarks(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
     let breakers = status.tripped_breakers.iter().filter_map(breaker_trouble);
     let refused =
         status.servers.iter().flat_map(|it| refused_tools(&it.name, &it.refused_tools, now));
-    let reload = reloaded(&status.configuration, now);
+    let reload = reloaded(status, now);
     groups.chain(notes).chain(untold).chain(breakers).chain(refused).chain(reload).collect()
 }
 
 /// What the last reload left to do. A file that has changed since has a note of its own.
-fn reloaded(configuration: &Configuration, now: Timestamp) -> Vec<String> {
+fn reloaded(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
+    let configuration = &status.configuration;
     if let Some(current) = &configuration.current {
         return vec![format!("reload {} is under way", current.number)];
     }
     let Some(last) = &configuration.last else { return Vec::new() };
     let ago = format::ago(&last.began_at, now);
     let mut lines = Vec::new();
-    if last.is_refused() {
+    if last.is_refused() && configuration.is_wrong && running::newer_file(status).is_none() {
         lines.push(format!(
-            "the configuration was wrong when it was reloaded {ago} ago, and nothing changed: `mainstay check`"
+            "the configuration is wrong, as a reload {ago} ago found: nothing changed: `mainstay check`"
         ));
     }
     lines.extend(last.nodes.iter().filter_map(|node| {

@@ -155,6 +155,9 @@ fn observe(metrics: &Arc<Metrics>, tell: Arc<RwLock<Option<mpsc::Sender<Seen>>>>
 }
 
 fn seen(change: &Change) -> Option<Seen> {
+    if change.to.is_of_reload() {
+        return None;
+    }
     let (server, reason) = (change.server.clone()?, change.reason.clone());
     Some(Seen { server, from: change.from, to: change.to, reason })
 }

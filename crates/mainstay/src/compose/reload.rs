@@ -6,6 +6,7 @@
 
 mod board;
 mod carrying;
+mod ended;
 pub(super) mod read;
 mod tasks;
 mod watch;
@@ -20,10 +21,8 @@ use mainstay_admin::api::configuration::{Configuration, Reload};
 use mainstay_config::{Loaded, Plan, Problem, Problems, Severity, diff};
 use mainstay_fleet::Fleet;
 use mainstay_gateway::Gateway;
-use mainstay_model::Condition;
 use mainstay_model::settings::{ReloadChoice, Settings};
 use mainstay_telemetry::Metrics;
-use mainstay_telemetry::events::DaemonChanged;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -206,7 +205,6 @@ impl Inner {
             debug_assert!(is_valid);
             self.carry_out(by, loaded, &plan).await;
         }
-        self.board.lock().end();
         self.tell();
     }
 
@@ -263,11 +261,13 @@ impl Inner {
         Some((loaded, plan))
     }
 
-    /// Makes known how a reload has ended.
+    /// Ends the reload that is under way, and makes known how.
     fn tell(&self) {
-        let Some(said) = self.board.lock().said() else { return };
-        let (from, to) = (Condition::Running, Condition::Running);
-        DaemonChanged { from, to, reason: Some(said) }.emit(&self.metrics);
+        let report = self.board.lock().ended();
+        let Some(report) = report else { return };
+        // First, so that whoever sees that it has ended finds its events.
+        ended::tell(&report, &self.metrics);
+        self.board.lock().end(report);
     }
 
     /// Takes note of changes of files, and reloads where the configuration says so.

@@ -103,7 +103,6 @@ impl Board {
                 text: error.to_string(),
             }];
         }
-        self.end();
     }
 
     /// This state of the files was read.
@@ -146,9 +145,9 @@ impl Board {
         }
     }
 
-    /// The reload that is under way has ended.
-    pub(super) fn end(&mut self) {
-        let Some((mut report, begun)) = self.current.take() else { return };
+    /// How the reload that is under way has ended.
+    pub(super) fn ended(&self) -> Option<Report> {
+        let (mut report, begun) = self.current.clone()?;
         report.took_ms = millis(begun.elapsed());
         let ended = |word: &str| report.nodes.iter().any(|it| it.outcome.as_deref() == Some(word));
         let outcome = if report.is_refused() {
@@ -163,6 +162,12 @@ impl Board {
             "applied"
         };
         report.outcome = Some(outcome.to_owned());
+        Some(report)
+    }
+
+    /// Nothing is under way any more, and this ended last.
+    pub(super) fn end(&mut self, report: Report) {
+        self.current = None;
         self.last = Some(report);
     }
 
@@ -184,6 +189,7 @@ impl Board {
             file: self.file.as_ref().map(|file| file.display().to_string()),
             read_at: date_of(self.read_at),
             is_changed: self.newest != self.print,
+            is_wrong: self.newest == self.tried && self.tried != self.print,
             reload: match self.choice {
                 ReloadChoice::Manual => "manual".to_owned(),
                 ReloadChoice::Watch => "watch".to_owned(),
@@ -191,47 +197,6 @@ impl Board {
             current: current.or(waiting).map(viewed),
             last: self.last.clone().map(viewed),
         }
-    }
-
-    /// The last reload in a sentence, with the reason of each node that is not as it should be. None if nothing
-    /// was to change.
-    pub(super) fn said(&self) -> Option<String> {
-        let report = self.last.as_ref()?;
-        let outcome = report.outcome.as_deref()?;
-        let what = match outcome {
-            "unchanged" => return None,
-            "refused" => {
-                let errors = report.problems.iter().filter(|it| it.severity == "error").count();
-                return Some(format!(
-                    "the configuration is wrong ({errors} errors): nothing changes"
-                ));
-            }
-            "interrupted" => "the daemon stopped during a reload of the configuration",
-            "incomplete" => "configuration reloaded, not all of it",
-            _ => "configuration reloaded",
-        };
-        let failed = report.nodes.iter().filter_map(|node| {
-            let outcome =
-                node.outcome.as_deref().filter(|it| ["kept", "not_ready"].contains(it))?;
-            let is = match outcome {
-                "kept" => "keeps its old settings",
-                _ => "is not ready",
-            };
-            let why = node.reason.as_deref().unwrap_or_default();
-            Some(format!("{} {is}: {}", node.node, why.lines().next().unwrap_or_default()))
-        });
-        let said: Vec<_> = std::iter::once(what.to_owned()).chain(failed).collect();
-        match outcome {
-            "incomplete" => tracing::error!(target: "mainstay", "{}", said.join("; ")),
-            _ => tracing::info!(target: "mainstay", took_ms = report.took_ms, "{what}"),
-        }
-        // Events are seen by everybody who may read, and reasons are the operator's.
-        let nodes = report.nodes.iter().map(|node| node.node.to_string());
-        let nodes: Vec<_> = nodes.collect();
-        Some(match nodes.as_slice() {
-            [] => what.to_owned(),
-            nodes => format!("{what}: {}", nodes.join(", ")),
-        })
     }
 }
 

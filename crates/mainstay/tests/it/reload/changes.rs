@@ -42,10 +42,10 @@ async fn another_variable_is_a_new_instance_that_is_ready_before_the_old_one_goe
     assert_eq!(pid(&a).await, second);
     assert_eq!(pid(&b).await, other, "an unchanged server is not touched");
     assert_eq!(scene.status("a")["instances"].as_array().unwrap().len(), 1);
-    // Nobody was told that the server had stopped.
+    // Nobody was told that the server had stopped, and the events say what was changed.
     let events = scene.json(&["events", "a", "--json"], 0);
     let told: Vec<_> = events["events"].as_array().unwrap().iter().map(|it| &it["to"]).collect();
-    assert_eq!(told, ["starting", "ready"], "{events}");
+    assert_eq!(told, ["starting", "ready", "reloaded"], "{events}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,9 @@ async fn one_that_does_not_become_ready_leaves_the_old_one_in_force() {
     assert_eq!(scene.status("a")["state"], "ready");
     assert_eq!(scene.status("a")["restarts"], 0);
     let events = scene.run(&["events", "--json"], 0);
-    assert!(events.contains("not all of it"), "{events}");
+    for expected in ["not all of it", "\"not-reloaded\"", "it keeps its old settings: command"] {
+        assert!(events.contains(expected), "{expected}: {events}");
+    }
     // What is in force is still something else, and is tried again.
     let said = scene.run(&["reload"], 1);
     assert!(said.contains("server:a: keeps its old settings"), "{said}");

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_fleet::{Beside, Fleet, Leaver, Newcomer, NodeSpecs, StartSeen};
+use mainstay_fleet::{Beside, Fleet, Leaver, Newcomer, NodeSpecs, StartSeen, with_output};
 use mainstay_model::settings::Settings;
 use mainstay_model::{Need, NodeKind};
 use mainstay_pool::Pool;
@@ -363,7 +363,8 @@ fn specs(settings: &Settings) -> NodeSpecs<'_> {
 /// How the start of a pool goes that is not in force yet.
 fn seen(pool: &Pool) -> StartSeen {
     let glance = pool.glance();
-    StartSeen::of(pool.own_state(), pool.own_restarts(), || glance.reason)
+    let reason = || with_output(glance.reason, &pool.last_output());
+    StartSeen::of(pool.own_state(), pool.own_restarts(), reason)
 }
 
 /// Waits until a start has shown how it ends, for this time at most.
