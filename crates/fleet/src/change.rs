@@ -66,7 +66,8 @@ pub(crate) struct Workshop {
 #[derive(Debug, Default)]
 pub(crate) struct Roll {
     members: HashMap<NodeNo, Member>,
-    numbers: HashMap<String, NodeNo>,
+    /// Nodes of different kinds have the same name only while one takes the place of the other.
+    numbers: HashMap<Need, NodeNo>,
 }
 
 /// A need that was ready a moment ago may not have been looked at yet.
@@ -122,17 +123,24 @@ impl Workshop {
 impl Roll {
     /// Gives a number to what runs under a node's name. Returns what ran there.
     pub(crate) fn put(&mut self, id: &Need, no: NodeNo, member: Member) -> Option<Member> {
-        self.numbers.insert(id.name.to_string(), no);
+        self.numbers.insert(id.clone(), no);
         self.members.insert(no, member)
     }
 
     fn remove(&mut self, id: &Need) -> Option<Member> {
-        let no = self.numbers.remove(id.name.as_str())?;
+        let no = self.numbers.remove(id)?;
         self.members.remove(&no)
     }
 
-    pub(crate) fn number(&self, name: &str) -> Option<NodeNo> {
-        self.numbers.get(name).copied()
+    pub(crate) fn number(&self, id: &Need) -> Option<NodeNo> {
+        self.numbers.get(id).copied()
+    }
+
+    /// The number of the node of a name, whatever its kind.
+    pub(crate) fn number_of(&self, name: &Name) -> Option<NodeNo> {
+        const KINDS: [NodeKind; 4] =
+            [NodeKind::Server, NodeKind::Service, NodeKind::External, NodeKind::Volume];
+        KINDS.into_iter().find_map(|kind| self.number(&Need { kind, name: name.clone() }))
     }
 
     pub(crate) fn member(&self, no: NodeNo) -> Option<Member> {
@@ -147,7 +155,7 @@ impl Fleet {
     pub fn watch_beside(&self, spec: &ExternalSpec) -> Beside {
         let external = self.workshop.external(spec);
         external.set_quiet(true);
-        self.tasks.spawn(external.clone().watch());
+        self.run(&Member::External(external.clone()));
         Beside(external)
     }
 
@@ -255,7 +263,7 @@ impl Fleet {
 
     /// Waits until nothing of a suspended node runs any more.
     pub async fn until_suspended(&self, id: &Need) {
-        let no = self.number(id.name.as_str());
+        let no = self.number(id);
         if let Some(member) = no.and_then(|no| self.member(no)) {
             member.until_ended().await;
         }
@@ -268,7 +276,7 @@ impl Fleet {
         let member = self.member_of(newcomer);
         let before = self.put(id, &member);
         self.run(&member);
-        if let Some(no) = self.number(id.name.as_str())
+        if let Some(no) = self.number(id)
             && self.restarting.lock().remove(&no)
         {
             self.start_afresh(no);
@@ -278,7 +286,7 @@ impl Fleet {
 
     /// Puts settings of a service in force that change nothing about how it is started.
     pub fn update_service(&self, spec: &ServiceSpec) {
-        let no = self.number(spec.name.as_str());
+        let no = self.number(&Need { kind: NodeKind::Service, name: spec.name.clone() });
         if let Some(Member::Service(service)) = no.and_then(|no| self.member(no)) {
             service.update(spec.clone());
         }
@@ -286,21 +294,21 @@ impl Fleet {
 
     /// Whether a node does what it is there for. True for what is not watched.
     pub fn serves(&self, id: &Need) -> bool {
-        let Some(no) = self.number(id.name.as_str()) else { return false };
+        let Some(no) = self.number(id) else { return false };
         let is_by_hand = self.graph.lock().is_stopped_by_hand(no);
         self.member(no).is_some_and(|member| !is_by_hand && member.own_state().serves())
     }
 
     /// A node that needs this one, if there is one.
     pub fn needed_by(&self, id: &Need) -> Option<Need> {
-        let no = self.number(id.name.as_str())?;
+        let no = self.number(id)?;
         let graph = self.graph.lock();
         graph.dependants(no).first().map(|no| graph.id(*no).clone())
     }
 
     /// How the start of a node in force goes, `waited` after it was asked for.
     pub fn start_seen(&self, id: &Need, waited: Duration) -> StartSeen {
-        let member = self.number(id.name.as_str()).and_then(|no| Some((no, self.member(no)?)));
+        let member = self.number(id).and_then(|no| Some((no, self.member(no)?)));
         let Some((no, member)) = member else {
             return StartSeen::Failed("it was removed".to_owned());
         };
@@ -320,7 +328,7 @@ impl Fleet {
 
     /// Puts a member in the place of a node, and tells the graph.
     fn put(&self, id: &Need, member: &Member) -> Option<Member> {
-        let no = self.number(id.name.as_str())?;
+        let no = self.number(id)?;
         let before = self.roll.write().put(id, no, member.clone());
         if let Some(before) = &before {
             before.set_quiet(true);

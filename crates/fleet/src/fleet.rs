@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use mainstay_model::NodeKind;
 use mainstay_model::settings::{ExternalSpec, ServerSpec, ServiceSpec, VolumeSpec};
 use mainstay_model::status::InstanceState;
+use mainstay_model::{Name, Need, NodeKind};
 use mainstay_pool::{Breaker, ListFindings, NeedBoard, Pool};
 use mainstay_store::Table;
 use mainstay_supervisor::graph::{
@@ -70,6 +70,8 @@ pub struct Fleet {
     pub(crate) needs: Arc<NeedBoard>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    /// Ends what is left of members that are no longer in force.
+    end: CancellationToken,
     pub(crate) own: Weak<Self>,
 }
 
@@ -131,6 +133,7 @@ impl Fleet {
             needs: parts.needs,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            end: CancellationToken::new(),
             own: own.clone(),
         });
         fleet.begin(&stopped);
@@ -195,10 +198,32 @@ impl Fleet {
     /// Begins what a member does by itself.
     pub(crate) fn run(&self, member: &Member) {
         match member {
-            Member::Service(service) => drop(self.tasks.spawn(service.clone().supervise())),
-            Member::External(external) => drop(self.tasks.spawn(external.clone().watch())),
+            Member::Service(service) => {
+                self.run_until_end(service.clone().supervise(), service.stop.clone());
+            }
+            Member::External(external) => {
+                self.run_until_end(external.clone().watch(), external.stop.clone());
+            }
             Member::Server(_) | Member::Volume => {}
         }
+    }
+
+    /// Runs what a member does. `stop` ends it: at the latest when the fleet has ended, also if the member is no
+    /// longer in force.
+    fn run_until_end(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+        stop: CancellationToken,
+    ) {
+        let end = self.end.clone();
+        self.tasks.spawn(async move {
+            tokio::pin!(work);
+            tokio::select! {
+                () = &mut work => return,
+                () = end.cancelled() => stop.cancel(),
+            }
+            work.await;
+        });
     }
 
     /// Notes that the state of a node may have changed.
@@ -301,8 +326,13 @@ impl Fleet {
         Chain { links: links.collect() }
     }
 
-    pub(crate) fn number(&self, name: &str) -> Option<NodeNo> {
-        self.roll.read().number(name)
+    pub(crate) fn number(&self, id: &Need) -> Option<NodeNo> {
+        self.roll.read().number(id)
+    }
+
+    /// The number of the node of a name, whatever its kind.
+    pub(crate) fn number_of(&self, name: &str) -> Option<NodeNo> {
+        self.roll.read().number_of(&Name::try_new(name).ok()?)
     }
 
     pub(crate) fn member(&self, no: NodeNo) -> Option<Member> {
@@ -384,6 +414,7 @@ impl Fleet {
             }
             while ends.join_next().await.is_some() {}
         }
+        self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }

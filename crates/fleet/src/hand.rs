@@ -145,7 +145,7 @@ impl Fleet {
 
     /// Whether a server or service runs, or is being started.
     pub fn is_running(&self, name: &str) -> bool {
-        self.number(name).is_some_and(|no| {
+        self.number_of(name).is_some_and(|no| {
             !self.graph.lock().is_stopped_by_hand(no)
                 && self.member(no).is_some_and(|member| is_up(member.own_state()))
         })
@@ -214,15 +214,10 @@ impl Fleet {
     /// The number of a node that can be started and stopped, by its name, also written as `service:NAME`.
     fn node_by_hand(&self, name: &str) -> Result<NodeNo, UnknownNode> {
         let graph = self.graph.lock();
-        let name = match name.parse::<Need>() {
-            Ok(need) if self.number(need.name.as_str()).is_some_and(|no| *graph.id(no) == need) => {
-                &need.name.to_string()
-            }
-            _ => name,
-        };
+        let by_id = name.parse::<Need>().ok().and_then(|need| self.number(&need));
         let is_run =
             |no: &NodeNo| matches!(graph.id(*no).kind, NodeKind::Server | NodeKind::Service);
-        match self.number(name) {
+        match by_id.or_else(|| self.number_of(name)) {
             Some(no) if is_run(&no) => Ok(no),
             Some(no) => Err(UnknownNode::NotRun { id: graph.id(no).clone() }),
             None => {

@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::Instant;
 
-use mainstay_model::Name;
+use mainstay_model::Need;
 use mainstay_pool::{Trouble, TroubleTold};
 use mainstay_supervisor::graph::{Graph, NodeNo};
 
@@ -14,7 +14,7 @@ use crate::words::Chain;
 #[derive(Debug)]
 struct NodeTrouble {
     fleet: Weak<Fleet>,
-    name: Name,
+    id: Need,
 }
 
 // === impl Fleet ===
@@ -24,7 +24,7 @@ impl Fleet {
     pub(crate) fn put_on_board(&self, no: NodeNo, own: &Weak<Self>) {
         let graph = self.graph.lock();
         let id = graph.id(no).clone();
-        let teller = NodeTrouble { fleet: own.clone(), name: id.name.clone() };
+        let teller = NodeTrouble { fleet: own.clone(), id: id.clone() };
         let breaker = self.member(no).and_then(|member| member.breaker().cloned());
         self.needs.put(&id, breaker, Box::new(teller));
         self.show_on_board(&graph, no);
@@ -42,9 +42,9 @@ impl Fleet {
 impl Trouble for NodeTrouble {
     fn tell(&self) -> TroubleTold {
         let fleet = self.fleet.upgrade();
-        let chain = fleet.as_ref().and_then(|fleet| fleet.chain_from(self.name.as_str()));
+        let chain = fleet.as_ref().and_then(|fleet| fleet.chain_from(&self.id));
         let Some(chain) = chain else {
-            let said = format!("{}, which is being replaced", self.name);
+            let said = format!("{}, which is being replaced", self.id.name);
             return TroubleTold { state: "stopped", since: Instant::now(), said, retry_in: None };
         };
         let sight = chain.links[0].member.sight();
@@ -59,8 +59,8 @@ impl Trouble for NodeTrouble {
 
 impl Fleet {
     /// The way from a node to where its trouble is.
-    fn chain_from(&self, name: &str) -> Option<Chain> {
-        let no = self.number(name)?;
+    fn chain_from(&self, id: &Need) -> Option<Chain> {
+        let no = self.number(id)?;
         // It may have been removed a moment ago.
         Some(self.chain_of(no)).filter(|chain| !chain.links.is_empty())
     }

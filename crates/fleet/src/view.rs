@@ -66,7 +66,7 @@ impl Fleet {
 
     /// One node by its name.
     pub fn view_of(&self, name: &str) -> Option<NodeView> {
-        self.number(name).and_then(|no| self.node_view(no))
+        self.number_of(name).and_then(|no| self.node_view(no))
     }
 
     fn node_view(&self, no: NodeNo) -> Option<NodeView> {

@@ -17,14 +17,17 @@
 //!              └ removed                ──▶ Removing ──▶ EndingLast ──▶ Over
 //! ```
 //!
-//! A node begins when everything in the change that it needs is settled, so that a new instance finds what it
-//! needs. What goes is removed when nothing that had needed it is left with calls in flight. Nodes that the change
-//! does not name are never touched.
+//! A node begins when everything in the change that it needs is settled, also what it needs through others: so a
+//! new instance finds what it needs, and what is in force never has a cycle on the way. What goes is removed when
+//! nothing that had needed it is left with calls in flight. What is added waits for a node of another kind and the
+//! same name that goes, unless that one waits for it. Nodes that the change does not name are never touched.
 
 #[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_model::Need;
 
@@ -130,6 +133,8 @@ pub struct Reload {
 #[derive(Debug, Clone)]
 struct Changing {
     task: NodeTask,
+    /// What it needs after the change, also through others.
+    follows: BTreeSet<Need>,
     phase: Phase,
 }
 
@@ -164,9 +169,14 @@ enum Phase {
 // === impl Reload ===
 
 impl Reload {
-    /// A change of these nodes. Nodes that stay as they are must not be among them.
-    pub fn new(tasks: Vec<NodeTask>) -> Self {
-        let nodes = tasks.into_iter().map(|task| Changing { task, phase: Phase::Waiting });
+    /// A change of these nodes. `after`: all nodes after the change, with what they need.
+    pub fn new(tasks: Vec<NodeTask>, after: &[(Need, Vec<Need>)]) -> Self {
+        let after = after.iter().map(|(id, needs)| (id, needs));
+        let all: BTreeMap<&Need, &Vec<Need>> =
+            tasks.iter().map(|task| (&task.id, &task.needs)).chain(after).collect();
+        let follows: Vec<_> = tasks.iter().map(|task| reached(&task.needs, &all)).collect();
+        let nodes = tasks.into_iter().zip(follows);
+        let nodes = nodes.map(|(task, follows)| Changing { task, follows, phase: Phase::Waiting });
         Self { nodes: nodes.collect(), is_stopped: false }
     }
 
@@ -230,36 +240,70 @@ impl Reload {
         }
     }
 
-    /// Begins everything whose turn has come.
+    /// Begins everything whose turn has come. One that is kept at once may be what another one has waited for.
     fn begin_what_may(&mut self, now: &dyn InForce, steps: &mut Vec<ReloadStep>) {
-        for at in 0..self.nodes.len() {
-            if self.nodes[at].phase == Phase::Waiting && self.may_begin(at) {
+        while let Some(at) = self.next() {
+            if let Some(namesake) = self.namesake_left(at) {
+                let why = format!("{namesake}, which has the same name, is still in force");
+                self.nodes[at].phase = Phase::Over(ReloadOutcome::Kept(why));
+            } else {
                 self.nodes[at].begin(now, steps);
             }
         }
-        // One that is kept at once may be what another one has waited for.
-        let waits = |at: &usize| self.nodes[*at].phase == Phase::Waiting && self.may_begin(*at);
-        if (0..self.nodes.len()).any(|at| waits(&at)) {
-            self.begin_what_may(now, steps);
-        }
     }
 
-    fn may_begin(&self, at: usize) -> bool {
-        let task = &self.nodes[at].task;
+    /// A node whose turn has come.
+    fn next(&self) -> Option<usize> {
+        let waits = |at: &usize| self.nodes[*at].phase == Phase::Waiting;
+        let mut waiting = (0..self.nodes.len()).filter(waits);
+        let free = waiting.find(|at| self.finds_its_needs(*at) && !self.has_namesake(*at));
+        let is_under_way =
+            self.nodes.iter().any(|node| !matches!(node.phase, Phase::Waiting | Phase::Over(_)));
+        if free.is_some() || is_under_way {
+            return free;
+        }
+        // What is left waits for each other: what is to take the place of a node of the same name comes first.
+        (0..self.nodes.len()).filter(waits).find(|at| self.finds_its_needs(*at))
+    }
+
+    /// Whether nothing that a node needs, or that needs it, is in the way.
+    fn finds_its_needs(&self, at: usize) -> bool {
+        let Changing { task, follows, .. } = &self.nodes[at];
         let mut others = self.nodes.iter().filter(|other| other.task.id != task.id);
         match task.change {
             NodeChange::Removed => others.all(|other| {
                 !other.task.had.contains(&task.id) || matches!(other.phase, Phase::Over(_))
             }),
             NodeChange::Added | NodeChange::InPlace | NodeChange::Renewed => {
-                others.all(|other| !task.needs.contains(&other.task.id) || other.phase.is_settled())
+                others.all(|other| !follows.contains(&other.task.id) || other.phase.is_settled())
             }
         }
     }
 
+    /// Whether a node is added, and one of the same name has not gone yet.
+    fn has_namesake(&self, at: usize) -> bool {
+        self.namesakes(at).any(|other| !matches!(other.phase, Phase::Over(_)))
+    }
+
+    /// The node of the same name that stays in force although another one was to take its place.
+    fn namesake_left(&self, at: usize) -> Option<&Need> {
+        let kept = |other: &&Changing| matches!(other.phase, Phase::Over(ReloadOutcome::Kept(_)));
+        self.namesakes(at).find(kept).map(|other| &other.task.id)
+    }
+
+    /// The nodes that go, for a node of the same name and another kind that is added.
+    fn namesakes(&self, at: usize) -> impl Iterator<Item = &Changing> {
+        let task = &self.nodes[at].task;
+        self.nodes.iter().filter(move |other| {
+            task.change == NodeChange::Added
+                && other.task.change == NodeChange::Removed
+                && other.task.id.name == task.id.name
+        })
+    }
+
     fn stop(&mut self, steps: &mut Vec<ReloadStep>) {
         self.is_stopped = true;
-        for Changing { task, phase } in &mut self.nodes {
+        for Changing { task, phase, .. } in &mut self.nodes {
             *phase = match std::mem::replace(phase, Phase::Waiting) {
                 Phase::Preparing | Phase::Switching => {
                     steps.push(ReloadStep::Discard(task.id.clone()));
@@ -389,6 +433,18 @@ impl Changing {
         };
         self.phase = next;
     }
+}
+
+/// All nodes that these ones are or need, also through others.
+fn reached(needs: &[Need], all: &BTreeMap<&Need, &Vec<Need>>) -> BTreeSet<Need> {
+    let mut open: Vec<&Need> = needs.iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(need) = open.pop() {
+        if seen.insert(need.clone()) {
+            open.extend(all.get(need).into_iter().flat_map(|needs| needs.iter()));
+        }
+    }
+    seen
 }
 
 // === impl Phase ===

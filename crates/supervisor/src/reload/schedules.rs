@@ -279,7 +279,7 @@ fn begin(drawn: &[Drawn]) -> Run {
     Run {
         served: served.collect(),
         tasks: tasks.iter().map(|task| (task.id.clone(), task.clone())).collect(),
-        reload: Reload::new(tasks),
+        reload: Reload::new(tasks, &[]),
         model,
         awaited: Vec::new(),
     }
@@ -330,5 +330,141 @@ proptest! {
         }
         prop_assert!(run.reload.is_over());
         prop_assert!(run.model.nodes.values().all(|runs| !runs.beside));
+    }
+
+    #[test]
+    fn any_two_configurations_lead_from_one_to_the_other_without_a_cycle_on_the_way(
+        old in prop::collection::vec(placed(), 7),
+        new in prop::collection::vec(placed(), 7),
+        order in prop::collection::vec(any::<usize>(), 120),
+    ) {
+        let (before, after) = (configured(&old), configured(&new));
+        let mut run = between(&before, &after);
+        run.take(ReloadEvent::Begin)?;
+        run.check_plan()?;
+        for which in order {
+            run.answer(which, 0)?;
+            run.check_plan()?;
+        }
+        prop_assert!(run.reload.is_over(), "{:?}", run.reload);
+        for (task, outcome) in run.reload.outcomes() {
+            prop_assert_eq!(outcome, Some(&ReloadOutcome::Done), "{:?}", task);
+        }
+        let needs: BTreeMap<_, _> =
+            after.into_iter().map(|(id, one)| (id, one.needs)).collect();
+        prop_assert_eq!(&run.model.needs, &needs);
+    }
+}
+
+/// One node of a configuration, by numbers.
+#[derive(Debug, Clone)]
+struct Placed {
+    is_there: bool,
+    kind: NodeKind,
+    version: u8,
+    is_alone: bool,
+    /// Nodes need only those of a lower rank, so that there is no cycle.
+    rank: u8,
+    needs: Vec<usize>,
+}
+
+/// A node as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Configured {
+    version: u8,
+    is_alone: bool,
+    needs: Vec<Need>,
+}
+
+fn placed() -> impl Strategy<Value = Placed> {
+    let kind = prop_oneof![3 => Just(NodeKind::Server), 1 => Just(NodeKind::Service)];
+    let needs = prop::collection::vec(0..7_usize, 0..4);
+    (prop::bool::weighted(0.8), kind, 0..2_u8, prop::bool::weighted(0.2), any::<u8>(), needs)
+        .prop_map(|(is_there, kind, version, is_alone, rank, needs)| Placed {
+            is_there,
+            kind,
+            version,
+            is_alone,
+            rank,
+            needs,
+        })
+}
+
+fn configured(all: &[Placed]) -> BTreeMap<Need, Configured> {
+    let id =
+        |at: usize| Need { kind: all[at].kind, name: Name::try_new(&format!("n{at}")).unwrap() };
+    let there = all.iter().enumerate().filter(|(_, one)| one.is_there);
+    let node = |(at, one): (usize, &Placed)| {
+        let mut needs = one.needs.clone();
+        needs.retain(|it| all[*it].is_there && (all[*it].rank, *it) < (one.rank, at));
+        needs.sort_unstable();
+        needs.dedup();
+        let needs = needs.into_iter().map(id).collect();
+        (id(at), Configured { version: one.version, is_alone: one.is_alone, needs })
+    };
+    there.map(node).collect()
+}
+
+/// The way from one configuration, in which everything serves, to another one.
+fn between(before: &BTreeMap<Need, Configured>, after: &BTreeMap<Need, Configured>) -> Run {
+    let needs = |one: Option<&Configured>| one.map(|it| it.needs.clone()).unwrap_or_default();
+    let (mut tasks, mut unchanged) = (Vec::new(), Vec::new());
+    for id in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (before.get(id), after.get(id));
+        let change = match (old, new) {
+            (None, _) => NodeChange::Added,
+            (_, None) => NodeChange::Removed,
+            (Some(old), Some(new)) if old == new => {
+                unchanged.push((id.clone(), new.needs.clone()));
+                continue;
+            }
+            (Some(old), Some(new)) if old.version == new.version => NodeChange::InPlace,
+            _ => NodeChange::Renewed,
+        };
+        let is_alone = old.or(new).is_some_and(|it| it.is_alone);
+        tasks.push(NodeTask {
+            id: id.clone(),
+            change,
+            needs: needs(new),
+            had: needs(old),
+            is_alone,
+        });
+    }
+    let serving = Runs { serves: true, ..Runs::default() };
+    Run {
+        model: Model {
+            nodes: before.keys().map(|id| (id.clone(), serving)).collect(),
+            needs: before.iter().map(|(id, one)| (id.clone(), one.needs.clone())).collect(),
+        },
+        served: BTreeSet::new(),
+        tasks: tasks.iter().map(|task| (task.id.clone(), task.clone())).collect(),
+        reload: Reload::new(tasks, &unchanged),
+        awaited: Vec::new(),
+    }
+}
+
+impl Run {
+    /// What is in force is a plan: every need is there, and there is no cycle.
+    fn check_plan(&self) -> Result<(), TestCaseError> {
+        let mut left = self.model.needs.clone();
+        for (by, needs) in &left {
+            for need in needs {
+                prop_assert!(self.model.nodes.contains_key(need), "{by} needs {need}");
+            }
+        }
+        loop {
+            let free: Vec<_> = left
+                .iter()
+                .filter(|(_, needs)| needs.is_empty())
+                .map(|(id, _)| id.clone())
+                .collect();
+            if free.is_empty() {
+                break;
+            }
+            left.retain(|id, _| !free.contains(id));
+            left.values_mut().for_each(|needs| needs.retain(|need| !free.contains(need)));
+        }
+        prop_assert!(left.is_empty(), "a cycle: {left:?}");
+        Ok(())
     }
 }

@@ -25,7 +25,7 @@ use super::super::notify::Notifier;
 use super::super::passed::{self, PassedPages};
 use super::super::status::Places;
 use super::super::verify::Declared;
-use super::tasks::tasks;
+use super::tasks::{needs, tasks};
 
 /// What only the composition of the daemon knows how to change.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Carryout<'_> {
         let old = self.in_force.lock().clone();
         self.apply_settings(new, plan, &loaded.origins).await;
         let (events, mut heard) = mpsc::channel(EVENTS_MAX);
-        let mut reload = Reload::new(tasks(self.fleet, &old, new, plan));
+        let mut reload = Reload::new(tasks(self.fleet, &old, new, plan), &needs(new));
         let mut run = Run { of: self, old, new, beside: HashMap::new(), events };
         let mut event = ReloadEvent::Begin;
         loop {

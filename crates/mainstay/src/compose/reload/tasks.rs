@@ -2,7 +2,7 @@
 
 use mainstay_config::Plan;
 use mainstay_config::diff::{Change, ChangeKind, Effect};
-use mainstay_fleet::Fleet;
+use mainstay_fleet::{Fleet, NodeSpecs};
 use mainstay_model::settings::{ServerSpec, ServiceSpec, Settings};
 use mainstay_model::{Name, Need, NodeKind};
 use mainstay_supervisor::reload::{NodeChange, NodeTask};
@@ -41,6 +41,13 @@ pub(super) fn tasks(fleet: &Fleet, old: &Settings, new: &Settings, plan: &Plan) 
         }
     });
     servers.chain(services).chain(volumes).chain(externals).collect()
+}
+
+/// What every node needs.
+pub(super) fn needs(settings: &Settings) -> Vec<(Need, Vec<Need>)> {
+    let Settings { servers, services, volumes, externals, .. } = settings;
+    let specs = NodeSpecs { servers, services, volumes, externals };
+    specs.all().into_iter().map(|spec| (spec.id, spec.needs)).collect()
 }
 
 fn task(
