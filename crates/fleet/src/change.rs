@@ -216,6 +216,13 @@ impl Fleet {
             self.roll.write().remove(id)
         };
         self.carry_out(decisions);
+        // A later node of this name is another one, and starts.
+        if let Err(error) = self.by_hand.note(id, false).await {
+            tracing::warn!(
+                target: "mainstay", node = %id, %error,
+                "if it was stopped by hand, it stays so when it is configured again"
+            );
+        }
         Ok(Leaver(member))
     }
 
@@ -254,9 +261,8 @@ impl Fleet {
         };
         self.carry_out(decisions);
         let Some(no) = no else { return Ok(()) };
-        if is_run(id) && !self.graph.lock().is_stopped_by_hand(no) {
-            self.restarting.lock().insert(no);
-            self.step(no, GraphEvent::StoppedByHand);
+        if is_run(id) {
+            self.step(no, GraphEvent::Suspended);
         }
         Ok(())
     }
@@ -276,10 +282,8 @@ impl Fleet {
         let member = self.member_of(newcomer);
         let before = self.put(id, &member);
         self.run(&member);
-        if let Some(no) = self.number(id)
-            && self.restarting.lock().remove(&no)
-        {
-            self.start_afresh(no);
+        if let Some(no) = self.number(id) {
+            self.start_afresh(no, GraphEvent::Resumed);
         }
         Leaver(before)
     }
@@ -295,8 +299,11 @@ impl Fleet {
     /// Whether a node does what it is there for. True for what is not watched.
     pub fn serves(&self, id: &Need) -> bool {
         let Some(no) = self.number(id) else { return false };
-        let is_by_hand = self.graph.lock().is_stopped_by_hand(no);
-        self.member(no).is_some_and(|member| !is_by_hand && member.own_state().serves())
+        let is_held = {
+            let graph = self.graph.lock();
+            graph.is_stopped_by_hand(no) || graph.is_suspended(no)
+        };
+        self.member(no).is_some_and(|member| !is_held && member.own_state().serves())
     }
 
     /// A node that needs this one, if there is one.
@@ -316,6 +323,9 @@ impl Fleet {
         // The reason in it locks the graph itself.
         let sight = member.sight();
         let reason = || sight.as_ref().and_then(|sight| sight.reason.clone());
+        if self.restarting.lock().contains(&no) {
+            return StartSeen::UnderWay;
+        }
         if standing.order != Order::Run {
             return match waited < HELD_MIN {
                 true => StartSeen::UnderWay,

@@ -25,7 +25,7 @@ use crate::change::{NodeSpecs, Roll, Workshop};
 use crate::external::External;
 use crate::member::Member;
 use crate::service::Service;
-use crate::words::{Chain, ChainLink, MissingNeeds, RestartedByHand, StoppedByHand};
+use crate::words::{BeingChanged, Chain, ChainLink, MissingNeeds, RestartedByHand, StoppedByHand};
 
 /// What a fleet is made of.
 #[derive(Debug)]
@@ -276,6 +276,9 @@ impl Fleet {
                     false => Arc::new(StoppedByHand),
                 };
                 member.hold(Hold { kind: HoldKind::Stopped, why }, drain);
+            }
+            Order::Wait if self.graph.lock().is_suspended(no) => {
+                member.hold(Hold { kind: HoldKind::Waiting, why: Arc::new(BeingChanged) }, drain);
             }
             Order::Wait => {
                 let kind = if standing.is_held { HoldKind::Held } else { HoldKind::Waiting };

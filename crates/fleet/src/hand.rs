@@ -99,7 +99,7 @@ impl Fleet {
             self.end_for_now(no).await;
         }
         // Earlier losses are forgotten.
-        self.start_afresh(no);
+        self.start_afresh(no, GraphEvent::StartedByHand);
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl Fleet {
         let no = self.node_by_hand(name)?;
         let cut_off = self.end_for_now(no).await;
         self.store(no, false).await?;
-        self.start_afresh(no);
+        self.start_afresh(no, GraphEvent::StartedByHand);
         Ok(cut_off)
     }
 
@@ -186,14 +186,15 @@ impl Fleet {
         if begun.elapsed() < drain { 0 } else { calls }
     }
 
-    pub(crate) fn start_afresh(&self, no: NodeNo) {
+    /// Lets a node run that was stopped or suspended. Earlier losses are forgotten.
+    pub(crate) fn start_afresh(&self, no: NodeNo, event: GraphEvent) {
         if let Some(breaker) = self.member(no).and_then(|member| member.breaker().cloned()) {
             breaker.reset(ChangeWhy::Restarted);
         }
         let mut decisions = Vec::new();
         {
             let mut graph = self.graph.lock();
-            graph.step(no, GraphEvent::StartedByHand, &mut decisions);
+            graph.step(no, event, &mut decisions);
             self.show_on_board(&graph, no);
         }
         for StandingChange { node, standing } in decisions {

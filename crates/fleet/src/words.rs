@@ -46,6 +46,10 @@ const QUOTED_MAX: usize = 300;
 #[derive(Debug)]
 pub(crate) struct RestartedByHand;
 
+/// The reason of a node that ends so that one with other settings can take its place.
+#[derive(Debug)]
+pub(crate) struct BeingChanged;
+
 // === impl StoppedByHand ===
 
 impl Why for StoppedByHand {
@@ -76,6 +80,27 @@ impl Why for RestartedByHand {
     fn loading(&self) -> Option<Loading> {
         let what = "the server".to_owned();
         Some(Loading { what, usual: None, so_far: Duration::ZERO })
+    }
+}
+
+// === impl BeingChanged ===
+
+impl Why for BeingChanged {
+    fn reason(&self) -> String {
+        "its configuration is being changed".to_owned()
+    }
+
+    fn brief(&self) -> String {
+        self.reason()
+    }
+
+    fn loading(&self) -> Option<Loading> {
+        let what = "the server".to_owned();
+        Some(Loading { what, usual: None, so_far: Duration::ZERO })
+    }
+
+    fn is_handed_over(&self) -> bool {
+        true
     }
 }
 

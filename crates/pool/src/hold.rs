@@ -48,6 +48,9 @@ pub type ChangeHook = Box<dyn Fn() + Send + Sync>;
 /// The longest wait for a need of a server, whose own start would follow. One request may wait several times.
 const HOLD_WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// The longest wait for the pool that takes the place of this one. Calls have deadlines of their own.
+const HANDED_OVER_WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// How often it is checked whether the last instance of a server that is held has ended.
 const END_CHECK_EVERY: Duration = Duration::from_millis(20);
 
@@ -267,6 +270,9 @@ impl Pool {
             if !self.holding.is_held() {
                 return Ok(());
             }
+            if let Some(refusal) = self.replaced() {
+                return Err(refusal);
+            }
             let waited = tokio::time::timeout_at(until.into(), changed.changed());
             if self.holding.is_held_for_long() || waited.await.is_err() {
                 return self.held_refusal().map_or(Ok(()), Err);
@@ -276,6 +282,10 @@ impl Pool {
 
     /// How long a call waits for what holds the server.
     pub(crate) fn hold_wait(&self) -> Duration {
+        if self.is_handed_over() {
+            // A call waits within its own deadline.
+            return HANDED_OVER_WAIT_MAX;
+        }
         let loading = self.holding.held().and_then(|hold| hold.why.loading());
         let wait = loading.map_or(Duration::ZERO, |it| wait_for_start(it.usual, it.so_far));
         wait.min(HOLD_WAIT_MAX)

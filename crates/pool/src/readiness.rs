@@ -64,6 +64,9 @@ impl Pool {
             if let Some(run) = instance.usable() {
                 return Ok(run);
             }
+            if let Some(refusal) = self.replaced() {
+                return Err(refusal);
+            }
             if instance.state() == InstanceState::Idle {
                 instance.wanted.notify_one();
             }
@@ -119,6 +122,9 @@ impl Pool {
     ) -> Result<Instant, Refusal> {
         if self.holding.is_held_for_long() {
             return Err(self.not_ready(instance));
+        }
+        if self.is_handed_over() {
+            return Ok(deadline.min(loading_until));
         }
         let lifecycle = instance.lifecycle.lock();
         let state = lifecycle.state();

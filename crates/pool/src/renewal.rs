@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use mainstay_model::Refusal;
 use mainstay_model::settings::{Idle, ServerSpec};
 
 use crate::lending::limits;
@@ -47,17 +48,32 @@ impl Pool {
         self.set_quiet(true);
         successor.watch.lock().take_over(&self.watch.lock());
         successor.set_quiet(false);
+        if let Some(primary) = self.primary.get() {
+            // Calls that wait here go on there.
+            primary.note_change();
+        }
         if let Some(primary) = successor.primary.get() {
             successor.watch_condition(primary, false);
         }
     }
 
-    /// The pool to use in place of this one, once it is stopping.
+    /// Whether the pool was ended so that another one can take its place.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.holding.held().is_some_and(|hold| hold.why.is_handed_over())
+    }
+
+    /// The refusal of a pool whose place another one has taken. Whoever is refused by it turns to that one.
+    pub(crate) fn replaced(&self) -> Option<Refusal> {
+        let is_left = self.is_handed_over() && self.successor().is_some();
+        is_left.then(|| self.unavailable("it was replaced"))
+    }
+
+    /// The pool to use in place of this one, once it is stopping or ended for that.
     pub fn successor(&self) -> Option<Arc<Self>> {
         let mut last: Option<Arc<Self>> = None;
         loop {
             let at = last.as_deref().unwrap_or(self);
-            if !at.is_stopping() {
+            if !at.is_stopping() && !at.is_handed_over() {
                 return last;
             }
             let next = at.successor.load_full();

@@ -55,6 +55,10 @@ pub enum GraphEvent {
     StoppedByHand,
     /// Somebody started the node by hand.
     StartedByHand,
+    /// What runs under the node's name ends, so that something else can take its place.
+    Suspended,
+    /// Something else has taken the place.
+    Resumed,
     /// Something else runs under the node's name now. It is in this state, in the run with this number.
     Replaced(InstanceState, u64),
 }
@@ -108,6 +112,8 @@ struct Node {
     /// Whether that run began with all needs fulfilled.
     began_complete: bool,
     stopped_by_hand: bool,
+    /// Whether it ends so that something else can take its place.
+    is_suspended: bool,
     standing: Standing,
 }
 
@@ -151,6 +157,8 @@ impl Graph {
             }
             GraphEvent::StoppedByHand => node.stopped_by_hand = true,
             GraphEvent::StartedByHand => node.stopped_by_hand = false,
+            GraphEvent::Suspended => node.is_suspended = true,
+            GraphEvent::Resumed => node.is_suspended = false,
             GraphEvent::Replaced(state, run) => {
                 (node.state, node.run, node.began_complete) = (state, run, is_complete);
             }
@@ -190,7 +198,7 @@ impl Graph {
         let keeps = node.runs() && node.began_complete && node.on_lost_need == OnLostNeed::Keep;
         let order = if node.stopped_by_hand {
             Order::Stop
-        } else if !is_missing || keeps {
+        } else if !node.is_suspended && (!is_missing || keeps) {
             Order::Run
         } else {
             Order::Wait
@@ -199,7 +207,9 @@ impl Graph {
         let mut missing = needs().filter(|need| !need.is_fulfilled);
         Standing {
             order,
-            is_held: order == Order::Wait && missing.all(|need| need.is_by_hand),
+            is_held: order == Order::Wait
+                && !node.is_suspended
+                && missing.all(|need| need.is_by_hand),
             // A job that is done needs nothing any more.
             is_short: order == Order::Run
                 && !is_over
@@ -261,6 +271,11 @@ impl Graph {
         self.node(no).stopped_by_hand
     }
 
+    /// Whether it ends so that something else can take its place.
+    pub fn is_suspended(&self, no: NodeNo) -> bool {
+        self.node(no).is_suspended
+    }
+
     /// The needs because of which a node waits or is degraded.
     pub fn blockers(&self, no: NodeNo) -> impl Iterator<Item = NodeNo> + '_ {
         let is_over = self.node(no).state == InstanceState::Done
@@ -306,7 +321,9 @@ impl Node {
         match self.id.kind {
             NodeKind::Volume => true,
             NodeKind::External => self.state.serves(),
-            NodeKind::Server | NodeKind::Service => !self.stopped_by_hand && self.state.serves(),
+            NodeKind::Server | NodeKind::Service => {
+                !self.stopped_by_hand && !self.is_suspended && self.state.serves()
+            }
         }
     }
 

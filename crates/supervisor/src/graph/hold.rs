@@ -34,6 +34,11 @@ pub trait Why: Debug + Send + Sync {
 
     /// What is waited for, if all that is missing is starting and so may be ready soon.
     fn loading(&self) -> Option<Loading>;
+
+    /// Whether something else takes the node's place as soon as the node has ended, and calls wait for that.
+    fn is_handed_over(&self) -> bool {
+        false
+    }
 }
 
 /// A node that starts, and that others wait for.

@@ -50,6 +50,7 @@ pub(super) fn nodes(specs: Vec<NodeSpec>) -> Result<Vec<Node>, PlanError> {
             run: 0,
             began_complete: false,
             stopped_by_hand: false,
+            is_suspended: false,
             standing: Standing { order: Order::Wait, is_held: false, is_short: false },
         });
     }

@@ -38,6 +38,7 @@ impl Graph {
                 (node.state, node.run) = (old.state, old.run);
                 (node.began_complete, node.stopped_by_hand) =
                     (old.began_complete, old.stopped_by_hand);
+                node.is_suspended = old.is_suspended;
                 node.standing = old.standing;
             } else {
                 fresh.insert(*no);
