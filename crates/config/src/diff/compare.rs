@@ -138,7 +138,7 @@ fn runtime(old: &Runtime, new: &Runtime) -> Differing {
 }
 
 fn process(old: &ProcessSpec, new: &ProcessSpec) -> Differing {
-    let ProcessSpec { command, env, masked: _, command_secrets: _, cwd, user, group, limits } = new;
+    let ProcessSpec { command, env, masked, command_secrets, cwd, user, group, limits } = new;
     let mut differing = Differing::default();
     differing.restart("command", old.command != *command);
     differing.restart("cwd", old.cwd != *cwd);
@@ -146,6 +146,14 @@ fn process(old: &ProcessSpec, new: &ProcessSpec) -> Differing {
     differing.restart("group", old.group != *group);
     resource_limits(&mut differing, old.limits, *limits);
     differing.values("env", &old.env, env);
+    // What an instance writes is masked by what it was started with, also where the values are the same.
+    let other_env = |name: &String| old.env.get(name) != env.get(name);
+    for name in old.masked.symmetric_difference(masked).filter(|name| !other_env(name)) {
+        differing.restart(&format!("masking of env.{name}"), true);
+    }
+    let same_command = old.command == *command;
+    let other_secrets = old.command_secrets != *command_secrets;
+    differing.restart("masking of command", same_command && other_secrets);
     differing
 }
 

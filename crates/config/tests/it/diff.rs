@@ -61,6 +61,18 @@ fn another_state_folder_needs_another_daemon() {
 }
 
 #[test]
+fn a_value_that_is_a_secret_from_now_on_starts_an_instance_that_masks_it() {
+    let config = |value: &str| {
+        let text = format!("[servers.a]\ncommand = ['npx']\nenv = {{ FOO = '{value}' }}");
+        file(&text).env("KEY", "plain-value").loaded().settings
+    };
+    let plan = diff(&config("plain-value"), &config("secret:env:KEY"));
+    assert_eq!(plan.to_string(), "~ server a is restarted: masking of env.FOO changed\n");
+    let plan = diff(&config("other"), &config("secret:env:KEY"));
+    assert_eq!(plan.to_string(), "~ server a is restarted: env.FOO changed\n");
+}
+
+#[test]
 fn a_plan_can_be_read_by_programs() {
     let old = file("[servers.a]\ncommand = ['npx']\n[servers.b]\ncommand = ['npx']").loaded();
     let new = file("[servers.a]\ncommand = ['npx']\nenv = { T = 's3cret' }").loaded();
