@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 mod cost;
+mod doubled;
 pub mod schema;
 
 #[cfg(test)]

@@ -120,8 +120,17 @@ impl Comparison {
 fn limit_exceeded(excess: &Excess) -> Refusal {
     let Excess { measure, path, max, .. } = excess;
     Refusal::new(RefusalCode::LimitExceeded, excess.to_string())
-        .limit(format!("validate.{}.{path}: {max}", measure.as_str()))
+        .limit(format!("validate.{}.{}: {max}", measure.as_str(), key(path)))
         .hint("send less in one call, or raise the limit in the rule for this tool; nothing reached the server")
+}
+
+/// The path of an argument as a key of TOML.
+fn key(path: &str) -> std::borrow::Cow<'_, str> {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match !path.is_empty() && path.chars().all(is_bare) {
+        true => path.into(),
+        false => serde_json::Value::from(path).to_string().into(),
+    }
 }
 
 /// Returns the refusal for a call whose arguments can't be compared with the schema of the tool.

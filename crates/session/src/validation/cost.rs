@@ -3,6 +3,7 @@
 //! A schema applies others to the same value (`allOf`, `$ref`) or to values in it (`properties`, `items`). A few
 //! hundred bytes can double the work with each of either, so both are followed, as deep as arguments may be.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
@@ -121,10 +122,7 @@ impl<'a> Estimate<'a> {
             }
         }
         if let Some(to) = keywords.get("$ref").and_then(Value::as_str) {
-            // A target that is not found is an error of the compiler.
-            if let Some(target) = to.strip_prefix('#').and_then(|way| self.root.pointer(way)) {
-                self.reach(target, reach, above)?;
-            }
+            self.reach(self.target(to)?, reach, above)?;
         }
         above.pop();
         self.reach_inside(keywords, reach);
@@ -133,6 +131,16 @@ impl<'a> Estimate<'a> {
             reach.steps = bounded(reach.steps.saturating_add(reach.steps - before))?;
         }
         Ok(())
+    }
+
+    /// What a `$ref` refers to. Only pointers into the schema itself: anything else could not be estimated.
+    fn target(&self, to: &str) -> Result<&'a Value, UnusableSchema> {
+        let elsewhere = || UnusableSchema::Elsewhere(to.chars().take(100).collect());
+        let way = to.strip_prefix('#').ok_or_else(elsewhere)?;
+        if !way.is_empty() && !way.starts_with('/') {
+            return Err(UnusableSchema::Unsupported("$anchor"));
+        }
+        self.root.pointer(&unescaped(way)).ok_or_else(elsewhere)
     }
 
     fn reach_inside(&mut self, keywords: &'a Map<String, Value>, reach: &mut Reach<'a>) {
@@ -174,4 +182,21 @@ fn own_steps(keywords: &Map<String, Value>) -> u64 {
 
 fn bounded(cost: u64) -> Result<u64, UnusableSchema> {
     if cost <= COST_MAX { Ok(cost) } else { Err(UnusableSchema::TooCostly) }
+}
+
+/// The fragment of a URI without its `%` escapes.
+fn unescaped(fragment: &str) -> Cow<'_, str> {
+    if !fragment.contains('%') {
+        return Cow::Borrowed(fragment);
+    }
+    let (mut bytes, mut rest) = (Vec::new(), fragment.as_bytes());
+    while let [first, more @ ..] = rest {
+        let digits = more.get(..2).filter(|_| *first == b'%');
+        let escaped = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &more[2..] } else { more };
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -8,10 +8,10 @@ use std::fmt;
 
 use jsonschema::{PatternOptions, Validator};
 use mainstay_protocol::depth;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::cost;
+use super::{cost, doubled};
 
 /// Largest schema that is compiled, in bytes. Real ones have a few KB.
 pub const SCHEMA_BYTES_MAX: usize = 256 << 10;
@@ -52,6 +52,13 @@ pub enum UnusableSchema {
     Endless,
     #[error("`{0}` in it is not supported here")]
     Unsupported(&'static str),
+    #[error("it refers to {0:?}, which is not a place in itself")]
+    Elsewhere(String),
+    #[error(
+        "its pattern {0:?} can't be used: patterns are matched without backtracking, so without look-around and back \
+         references"
+    )]
+    Pattern(String),
     #[error("{0}")]
     Invalid(String),
 }
@@ -61,7 +68,7 @@ pub enum UnusableSchema {
 pub struct Mismatch {
     /// The path of the argument: `inputs[3].name`. Empty: the arguments themselves.
     pub at: String,
-    /// The rule, as a JSON pointer into the schema.
+    /// The rule, as a JSON pointer into the schema. Empty: arguments of any tool must not be so.
     pub rule: String,
     /// What is wrong, as a sentence.
     pub message: String,
@@ -92,15 +99,10 @@ impl ToolSchema {
         let invalid = |error: &dyn fmt::Display| UnusableSchema::Invalid(brief(&error.to_string()));
         let schema: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
         let cost = cost::of(&schema, DEPTH_MAX)?;
-        let patterns =
-            PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
-        let validator = jsonschema::options()
-            .offline()
-            .should_validate_formats(false)
-            .with_pattern_options(patterns)
-            .build(&schema)
-            .map_err(|error| invalid(&error))?;
-        Ok(Self { validator, cost })
+        match build(&schema) {
+            Ok(validator) => Ok(Self { validator, cost }),
+            Err(error) => Err(unusable_pattern(&schema).unwrap_or_else(|| invalid(&error))),
+        }
     }
 
     /// Whether comparing these arguments takes so long that it belongs on a thread of its own.
@@ -112,6 +114,14 @@ impl ToolSchema {
     pub fn compare(&self, arguments: &str) -> Compared {
         if depth::depth(arguments.as_bytes()) > DEPTH_MAX || self.steps(arguments) > STEPS_MAX {
             return Compared::TooMuch;
+        }
+        if let Some(name) = doubled::find(arguments) {
+            let message = format!("the member {name:?} is there twice");
+            return Compared::Differs(Mismatch {
+                at: String::new(),
+                rule: String::new(),
+                message: brief(&message),
+            });
         }
         // What is no JSON is refused by the server.
         let Ok(value) = serde_json::from_str::<Value>(arguments) else { return Compared::Fits };
@@ -131,6 +141,38 @@ impl ToolSchema {
         let values = marks + 1 + arguments.len() / 64;
         u64::try_from(values).unwrap_or(u64::MAX).saturating_mul(self.cost)
     }
+}
+
+fn build(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+    let patterns =
+        PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+    jsonschema::options()
+        .offline()
+        .should_validate_formats(false)
+        .with_pattern_options(patterns)
+        .build(schema)
+}
+
+/// The first pattern that can't be compiled, of a schema that can't be.
+fn unusable_pattern(schema: &Value) -> Option<UnusableSchema> {
+    let mut values = vec![schema];
+    while let Some(value) = values.pop() {
+        let Value::Object(members) = value else {
+            values.extend(value.as_array().into_iter().flatten());
+            continue;
+        };
+        let own = members.get("pattern").and_then(Value::as_str);
+        let by_name = members.get("patternProperties").and_then(Value::as_object);
+        let patterns =
+            own.into_iter().chain(by_name.into_iter().flatten().map(|(name, _)| &**name));
+        let mut unusable =
+            patterns.filter(|pattern| build(&json!({ "pattern": pattern })).is_err());
+        if let Some(pattern) = unusable.next() {
+            return Some(UnusableSchema::Pattern(brief(pattern)));
+        }
+        values.extend(members.values());
+    }
+    None
 }
 
 /// The text of the member `inputSchema`.
@@ -175,7 +217,11 @@ fn brief(message: &str) -> String {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = if self.at.is_empty() { "arguments" } else { &self.at };
-        write!(f, "{at}: {} (rule {} of the tool's inputSchema)", self.message, self.rule)
+        write!(f, "{at}: {}", self.message)?;
+        match self.rule.as_str() {
+            "" => Ok(()),
+            rule => write!(f, " (rule {rule} of the tool's inputSchema)"),
+        }
     }
 }
 
@@ -244,6 +290,39 @@ mod tests {
             json!({ "$dynamicRef": "#x" }),
         ] {
             assert!(compile(&schema).is_err(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_can_not_be_used_is_named() {
+        let look = json!({ "properties": {
+            "a": { "pattern": "^[a-z]+$" }, "b": { "items": { "pattern": "^(?!x).*$" } },
+        } });
+        let why = compile(&look).unwrap_err();
+        assert_eq!(why, UnusableSchema::Pattern("^(?!x).*$".to_owned()));
+        assert!(why.to_string().contains("look-around"), "{why}");
+        let by_name = json!({ "patternProperties": { r"(a)\1": {} } });
+        assert!(matches!(compile(&by_name).unwrap_err(), UnusableSchema::Pattern(_)));
+    }
+
+    #[test]
+    fn references_lead_to_places_in_the_schema_itself() {
+        let defs = json!({ "a b": { "$anchor": "x", "type": "string" } });
+        let to = |to: &str| json!({ "properties": { "p": { "$ref": to } }, "$defs": defs });
+        assert_eq!(compile(&to("#x")).unwrap_err(), UnusableSchema::Unsupported("$anchor"));
+        let other = "other.json".to_owned();
+        assert_eq!(compile(&to("other.json")).unwrap_err(), UnusableSchema::Elsewhere(other));
+        let found = json!({ "$ref": "#/$defs/a%20b", "$defs": { "a b": { "type": "object" } } });
+        assert_eq!(compare(&found, &json!({})), Compared::Fits);
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_is_told() {
+        let schema = compile(&json!({ "type": "object" })).unwrap();
+        assert_eq!(schema.compare(r#"{"a": {"b": 1}, "b": [{"b": 2}]}"#), Compared::Fits);
+        for twice in [r#"{"a": 1, "n": 2, "n": 3}"#, r#"{"a": [{"n": 1, "\u006e": 1}]}"#] {
+            let Compared::Differs(found) = schema.compare(twice) else { panic!("{twice}") };
+            assert_eq!(found.to_string(), r#"arguments: the member "n" is there twice"#);
         }
     }
 

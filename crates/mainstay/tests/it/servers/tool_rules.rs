@@ -99,7 +99,7 @@ validate = { items = { inputs = 32 }, length = { \"inputs[]\" = 10000 }, depth =
             (
                 json!({"inputs": ["x", "ä".repeat(10_001)]}),
                 "inputs[1] has 10001 characters, the limit is 10000",
-                "validate.length.inputs[]: 10000",
+                "validate.length.\"inputs[]\": 10000",
             ),
             (
                 json!({"filter": [[[1]]]}),
@@ -109,7 +109,7 @@ validate = { items = { inputs = 32 }, length = { \"inputs[]\" = 10000 }, depth =
             (
                 json!({"text": "x".repeat(2 << 20)}),
                 "arguments has 2097163 bytes, the limit is 1048576",
-                "validate.bytes..: 1048576",
+                "validate.bytes.\".\": 1048576",
             ),
         ] {
             let refused = ask(&client, "echo", arguments.clone()).await;
