@@ -24,7 +24,7 @@ pub(super) fn lost_call(lost: &Lost, server: &Name, limits: &Limits) -> Refusal 
                 RefusalCode::ServerUnavailable,
                 format!("server {server} {what} the call: {}", lost.reason),
             )
-            .retry_after(lost.retry_after.unwrap_or(Duration::from_secs(1)))
+            .retry_after(lost.retry_after.unwrap_or_default().max(Duration::from_secs(1)))
         }
         Fate::NoDescriptor => Refusal::new(
             RefusalCode::LimitExceeded,
@@ -94,7 +94,12 @@ pub(super) fn deadline_exceeded(
     is_at_most: bool,
 ) -> Refusal {
     let CallLimits { call, call_max, call_key, call_max_key } = limits;
-    let more = format!("a tool that reports progress gets more time, up to {call_max_key}");
+    let (key, time) = if is_at_most { (call_max_key, call_max) } else { (call_key, call) };
+    // Progress extends a deadline up to the most there is, which may be no more.
+    let more = match call_max > call {
+        true => format!("; a tool that reports progress gets more time, up to {call_max_key}"),
+        false => String::new(),
+    };
     let raise = match call_key.contains(".tools.") {
         true => format!("raise {call_key}"),
         false => format!("set call_timeout for this tool, or raise {call_key}"),
@@ -102,8 +107,8 @@ pub(super) fn deadline_exceeded(
     let (say, hint) = if waited < WAIT_TOLD_MIN {
         let say = format!("{server} did not answer within {took:.0?}, so the call was cancelled");
         match is_at_most {
-            true => (say, format!("ask for less at once, or raise {call_max_key}")),
-            false => (say, format!("{raise}; {more}")),
+            true => (say, format!("ask for less at once, or raise {key}")),
+            false => (say, format!("{raise}{more}")),
         }
     } else {
         let left = took.saturating_sub(waited);
@@ -112,10 +117,9 @@ pub(super) fn deadline_exceeded(
                 "the call waited {waited:.1?} before it could be sent to {server}, which did not answer within \
                  the {left:.1?} that were left, so the call was cancelled"
             ),
-            format!("make fewer calls at the same time, or increase {call_key}; {more}"),
+            format!("make fewer calls at the same time, or increase {call_key}{more}"),
         )
     };
-    let (key, time) = if is_at_most { (call_max_key, call_max) } else { (call_key, call) };
     Refusal::new(RefusalCode::DeadlineExceeded, say)
         .server(server)
         .limit(format!("{key}: {time:?}"))
@@ -141,4 +145,34 @@ pub(super) fn not_sent(server: &Name) -> Refusal {
     )
     .server(server)
     .hint("retry when the daemon is back")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mainstay_model::Name;
+    use mainstay_model::settings::CallLimits;
+
+    use super::deadline_exceeded;
+
+    #[test]
+    fn no_hint_promises_more_time_up_to_the_limit_that_was_reached() {
+        let (second, server) = (Duration::from_secs(1), Name::try_new("s").unwrap());
+        let hint = |call_max, waited, is_at_most| {
+            let (call_key, call_max_key) = ("call_timeout", "call_timeout_max");
+            let limits = CallLimits { call: second, call_max, call_key, call_max_key };
+            let refusal = deadline_exceeded(second, waited, &server, limits, is_at_most);
+            refusal.data.hint.unwrap().to_string()
+        };
+        let more = "gets more time, up to call_timeout_max";
+        assert!(hint(2 * second, Duration::ZERO, false).contains(more));
+        assert!(hint(2 * second, second, false).contains(more));
+        assert_eq!(
+            hint(second, Duration::ZERO, false),
+            "ask for less at once, or raise call_timeout"
+        );
+        assert!(hint(second, second, false).ends_with("or increase call_timeout"));
+        assert!(hint(2 * second, Duration::ZERO, true).ends_with("raise call_timeout_max"));
+    }
 }

@@ -16,7 +16,8 @@ pub(super) struct Rest(Mutex<Option<Instant>>);
 // === impl Rest ===
 
 impl Rest {
-    /// Takes note of what a response asks for. `now` in both clocks. Returns the wait.
+    /// Takes note of what a response asks for. `now` in both clocks. Returns the wait; zero: it may be asked again
+    /// at once.
     pub(super) fn note(
         &self,
         status: StatusCode,
@@ -24,6 +25,9 @@ impl Rest {
         (now, date): (Instant, SystemTime),
     ) -> Option<Duration> {
         let wait = asked_for(status, headers, date)?;
+        if wait.is_zero() {
+            return Some(wait);
+        }
         let until = now + wait;
         let mut rest = self.0.lock();
         *rest = Some(rest.map_or(until, |before| before.max(until)));
@@ -46,9 +50,10 @@ fn asked_for(status: StatusCode, headers: &HeaderMap, date: SystemTime) -> Optio
     let wait = match text.parse::<f64>() {
         Ok(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(WAIT_MAX),
         Ok(_) => return None,
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(date).ok()?,
+        // A date that is past is no wait.
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(date).unwrap_or_default(),
     };
-    Some(wait.min(WAIT_MAX)).filter(|wait| !wait.is_zero())
+    Some(wait.min(WAIT_MAX))
 }
 
 #[cfg(test)]
@@ -69,13 +74,13 @@ mod tests {
         for (text, expected) in [
             ("60", Some(60)),
             (" 5 ", Some(5)),
-            ("0", None),
+            ("0", Some(0)),
             ("-3", None),
             ("nan", None),
             ("1e99", Some(600)),
             ("86400", Some(600)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", None),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("Tue, 01 Jan 2069 00:00:00 GMT", Some(600)),
             ("soon", None),
         ] {
@@ -85,7 +90,8 @@ mod tests {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(text));
             let wait = rest.note(StatusCode::TOO_MANY_REQUESTS, &headers, (now, date));
             assert_eq!(wait, expected.map(seconds), "{text}");
-            assert_eq!(rest.left(now), expected.map(seconds), "{text}");
+            let left = expected.filter(|expected| *expected > 0);
+            assert_eq!(rest.left(now), left.map(seconds), "{text}");
             assert_eq!(rest.note(StatusCode::OK, &headers, (now, date)), None);
         }
     }
