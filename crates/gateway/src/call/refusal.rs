@@ -168,11 +168,9 @@ mod tests {
         let more = "gets more time, up to call_timeout_max";
         assert!(hint(2 * second, Duration::ZERO, false).contains(more));
         assert!(hint(2 * second, second, false).contains(more));
-        assert_eq!(
-            hint(second, Duration::ZERO, false),
-            "ask for less at once, or raise call_timeout"
-        );
-        assert!(hint(second, second, false).ends_with("or increase call_timeout"));
+        for waited in [Duration::ZERO, second] {
+            assert!(!hint(second, waited, false).contains("more time"));
+        }
         assert!(hint(2 * second, Duration::ZERO, true).ends_with("raise call_timeout_max"));
     }
 }
