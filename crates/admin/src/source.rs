@@ -3,7 +3,7 @@
 use mainstay_model::status::Health;
 
 use crate::api::breakers::CircuitBreaker;
-use crate::api::configuration::Configuration;
+use crate::api::configuration::{AskedReload, Configuration};
 use crate::api::graph::Graph;
 use crate::api::pools::PoolNumbers;
 use crate::api::services::Service;
@@ -49,6 +49,16 @@ pub trait Source: Send + Sync {
     /// The configuration in force, and how reloads went.
     fn configuration(&self, view: View) -> Configuration {
         self.status(view).configuration
+    }
+
+    /// The reload of this number.
+    fn reload(&self, view: View, number: u64) -> AskedReload {
+        let Configuration { current, last, .. } = self.configuration(view);
+        match last.filter(|last| last.number == number) {
+            Some(last) => AskedReload::Ended(Box::new(last)),
+            None if current.as_ref().is_some_and(|it| it.number == number) => AskedReload::UnderWay,
+            None => AskedReload::Unknown,
+        }
     }
 
     /// The sessions of clients, oldest first.

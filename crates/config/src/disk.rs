@@ -2,12 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the configuration is read before the daemon runs")]
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use mainstay_model::program_file::{HEAD_BYTES, ProgramFault, fault_of, interpreters};
+use rustix::fs::OFlags;
 
 /// The disk access that checking a configuration needs.
 pub trait Disk {
@@ -93,13 +94,10 @@ impl Disk for RealDisk {
 
     fn secret(&self, path: &Path) -> io::Result<SecretFile> {
         use std::os::unix::fs::PermissionsExt;
-        // Checked before it is opened: opening a named pipe would wait for a writer.
-        let meta = path.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        let file = open_regular(path)?;
+        let meta = file.metadata()?;
         Ok(SecretFile {
-            text: read_text(path, SECRET_BYTES_MAX)?,
+            text: text_of(file, SECRET_BYTES_MAX)?,
             is_open_to_others: meta.permissions().mode() & 0o044 != 0,
         })
     }
@@ -184,7 +182,7 @@ fn head_of(path: &Path) -> Option<Vec<u8>> {
         return None;
     }
     let mut head = Vec::new();
-    std::fs::File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
+    File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
     Some(head)
 }
 
@@ -200,9 +198,34 @@ fn runs_other_formats() -> bool {
 
 /// The text of a file of at most this many bytes.
 pub(crate) fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    text_of(File::open(path)?, bytes_max)
+}
+
+/// The same of a regular file, without waiting for a writer of anything else.
+pub(crate) fn read_regular_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    text_of(open_regular(path)?, bytes_max)
+}
+
+/// Opens a regular file. Opening a named pipe would wait for a writer; opening some devices does something.
+///
+/// # Errors
+/// When it is no regular file, and when it can't be opened.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    if !path.metadata()?.is_file() {
+        return Err(not_regular());
+    }
+    // Another file may have taken its place since.
+    let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblock).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn text_of(file: File, bytes_max: u64) -> io::Result<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

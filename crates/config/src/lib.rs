@@ -44,7 +44,7 @@ mod units;
 mod url_keys;
 
 pub use diff::{Plan, diff};
-pub use disk::{Disk, NoDisk, RealDisk, SECRET_BYTES_MAX, SecretFile};
+pub use disk::{Disk, NoDisk, RealDisk, SECRET_BYTES_MAX, SecretFile, open_regular};
 pub use layers::Flag;
 pub use load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 pub use origin::{Origin, Origins, Resolved, ResolvedValue};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, RealDisk, SecretsOnly, read_text};
+use crate::disk::{Disk, RealDisk, SecretsOnly, read_regular_text, read_text};
 use crate::layers::Flag;
 use crate::load::{ConfigFile, LoadRequest, Loaded, StateDir, load};
 use crate::origin::Origin;
@@ -32,6 +32,9 @@ pub(crate) struct Caller<'a> {
     pub(crate) is_root: bool,
 }
 
+/// Reads the text of a file of at most this many bytes.
+type ReadText = fn(&Path, u64) -> io::Result<String>;
+
 /// Loads the configuration of this process: finds the file and the state folder, reads the
 /// environment.
 ///
@@ -41,23 +44,27 @@ pub(crate) struct Caller<'a> {
 /// As [`load`]; also when the file that was asked for is missing, when a file can't be read, and when there is
 /// no place for the state.
 pub fn from_system(request: Request) -> Result<Loaded, Problems> {
-    from_system_with(request, Box::new(RealDisk))
+    from_system_with(request, Box::new(RealDisk), read_text)
 }
 
 /// [`from_system`] without looking for programs and working folders, which may lie on a mount that
-/// hangs.
+/// hangs. The configuration has to be a regular file, since the daemon reads it again.
 ///
 /// # Errors
 /// As [`from_system`].
 pub fn for_daemon(request: Request) -> Result<Loaded, Problems> {
-    from_system_with(request, Box::new(SecretsOnly))
+    from_system_with(request, Box::new(SecretsOnly), read_regular_text)
 }
 
-fn from_system_with(request: Request, disk: Box<dyn Disk>) -> Result<Loaded, Problems> {
+fn from_system_with(
+    request: Request,
+    disk: Box<dyn Disk>,
+    read: ReadText,
+) -> Result<Loaded, Problems> {
     let (env, home) = surroundings();
     let caller = Caller::new(&env, home.as_deref());
 
-    let file = caller.config(&request)?;
+    let file = caller.config(&request, read)?;
     let state = caller.state_dir(request.state.as_deref())?;
     let base = file.as_ref().and_then(|file| file.path.parent()).unwrap_or(Path::new("."));
     let base = absolute(base);
@@ -80,7 +87,7 @@ pub fn state_dir(flag: Option<&Path>) -> Result<StateDir, Problems> {
 /// When the file that was asked for is missing, and when a file can't be read.
 pub(crate) fn find_config(request: &Request) -> Result<Option<ConfigFile>, Problems> {
     let (env, home) = surroundings();
-    Caller::new(&env, home.as_deref()).config(request)
+    Caller::new(&env, home.as_deref()).config(request, read_text)
 }
 
 /// The environment of this process, and the home folder of its user.
@@ -93,9 +100,9 @@ pub(crate) fn surroundings() -> (BTreeMap<String, String>, Option<PathBuf>) {
 
 /// The first of these files that exists. One that exists and can't be read is an error, because
 /// going on without it would ignore the user's settings.
-fn first_config(candidates: &[PathBuf]) -> Result<Option<ConfigFile>, Problems> {
+fn first_config(candidates: &[PathBuf], read: ReadText) -> Result<Option<ConfigFile>, Problems> {
     for path in candidates {
-        match read_text(path, FILE_BYTES_MAX) {
+        match read(path, FILE_BYTES_MAX) {
             Ok(text) => return Ok(Some(ConfigFile { path: path.clone(), text })),
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(unreadable(path, &error)),
@@ -104,8 +111,8 @@ fn first_config(candidates: &[PathBuf]) -> Result<Option<ConfigFile>, Problems> 
     Ok(None)
 }
 
-fn read_config(path: &Path) -> Result<ConfigFile, Problems> {
-    match read_text(path, FILE_BYTES_MAX) {
+fn read_config(path: &Path, read: ReadText) -> Result<ConfigFile, Problems> {
+    match read(path, FILE_BYTES_MAX) {
         Ok(text) => Ok(ConfigFile { path: path.to_owned(), text }),
         Err(error) => Err(unreadable(path, &error)),
     }
@@ -135,10 +142,10 @@ impl<'a> Caller<'a> {
     }
 
     /// The file that was asked for, else the first that is there.
-    fn config(&self, request: &Request) -> Result<Option<ConfigFile>, Problems> {
+    fn config(&self, request: &Request, read: ReadText) -> Result<Option<ConfigFile>, Problems> {
         match &request.config {
-            Some(path) => read_config(path).map(Some),
-            None => first_config(&self.config_candidates()),
+            Some(path) => read_config(path, read).map(Some),
+            None => first_config(&self.config_candidates(), read),
         }
     }
 

@@ -25,9 +25,12 @@ pub struct Configuration {
     /// The reload that is under way.
     #[schema(required)]
     pub current: Option<Reload>,
-    /// The reload that ended last.
+    /// The reload that ended last; with `?reload=NUMBER` that one, once it has ended.
     #[schema(required)]
     pub last: Option<Reload>,
+    /// The last reload that had something to change, if `last` had nothing to change or could not be carried out.
+    #[schema(required)]
+    pub last_change: Option<Reload>,
 }
 
 /// A reload: what is to change, and what became of it.
@@ -42,15 +45,16 @@ pub struct Reload {
     /// How long it took, or has taken until now, in milliseconds.
     pub took_ms: u64,
     /// `unchanged`, `applied`, `incomplete` (something kept its settings, or is not ready), `refused` (the
-    /// configuration is wrong, and nothing was changed) or `interrupted` (the daemon stopped). None while it is
-    /// under way.
+    /// configuration is wrong, and nothing was changed), `unread` (the disk of the configuration did not answer,
+    /// and nothing was changed) or `interrupted` (the daemon stopped). None while it is under way.
     #[schema(required)]
     pub outcome: Option<String>,
     /// What is wrong with the configuration, and warnings. Without texts and places for others than the operator.
     pub problems: Vec<ConfigurationProblem>,
     /// The servers, services, volumes and externals that change.
     pub nodes: Vec<ReloadNode>,
-    /// The groups of servers that change, in the form `name: servers, prefix`. They change at once.
+    /// The groups of servers that change: `NAME: added`, `NAME: removed`, or the keys that differ, as in
+    /// `NAME: servers, prefix`. They change at once.
     pub groups: Vec<String>,
     /// Whether the order of servers changes, which decides who keeps a name that two of them publish.
     pub order: bool,
@@ -58,6 +62,16 @@ pub struct Reload {
     pub settings: Vec<String>,
     /// The settings of the daemon that wait for its restart.
     pub waits_for_restart: Vec<String>,
+}
+
+/// What is known of one reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskedReload {
+    Ended(Box<Reload>),
+    /// It waits, or is being carried out.
+    UnderWay,
+    /// It was never asked for, or ended too long ago.
+    Unknown,
 }
 
 /// One node that changes.
@@ -116,6 +130,11 @@ impl Reload {
 
     /// Whether the configuration is wrong.
     pub fn is_refused(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == "error")
+        self.problems.iter().any(|problem| problem.severity == "error") && !self.is_unread()
+    }
+
+    /// Whether the configuration could not be read in time.
+    pub fn is_unread(&self) -> bool {
+        self.outcome.as_deref() == Some("unread")
     }
 }

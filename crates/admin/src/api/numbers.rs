@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::breakers::CircuitBreakers;
-use super::configuration::Configuration;
+use super::configuration::{AskedReload, Configuration};
 use super::graph::Graph;
 use super::pools::PoolNumbers;
 use super::problem::{BadRequest, Forbidden, Problem, Rejection, Standard};
@@ -33,6 +33,13 @@ struct Which {
 struct WhichServices {
     /// Only this one.
     name: Option<String>,
+}
+
+/// Which reload is asked for.
+#[derive(Debug, Deserialize)]
+struct WhichReload {
+    /// Its number. None: the one that ended last.
+    reload: Option<u64>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Shared> {
@@ -191,13 +198,38 @@ async fn pool(
     get,
     path = "/api/configuration",
     tag = "status",
+    params((
+        "reload" = Option<u64>,
+        Query,
+        description = "The number of a reload: `last` is that one, or null until it has ended. The daemon keeps \
+                       the last 32.",
+    )),
     responses(
         (status = 200, description = "The configuration in force.", body = Configuration),
+        BadRequest,
+        (status = 404, description = "There is no reload of this number (any more).", body = Problem),
         Forbidden,
         Standard,
     ),
     security((), ("token" = [])),
 )]
-async fn configuration(State(admin): State<Shared>, visitor: Visitor) -> Json<Configuration> {
-    Json(admin.source.configuration(visitor.view()))
+async fn configuration(
+    State(admin): State<Shared>,
+    read::Query(asked): read::Query<WhichReload>,
+    visitor: Visitor,
+) -> Result<Json<Configuration>, Rejection> {
+    let view = visitor.view();
+    let configuration = admin.source.configuration(view);
+    let Some(number) = asked.reload else { return Ok(Json(configuration)) };
+    let last = match admin.source.reload(view, number) {
+        AskedReload::Ended(report) => Some(*report),
+        AskedReload::UnderWay => None,
+        AskedReload::Unknown => {
+            let error = format!("the daemon knows of no reload {number}");
+            return Err(Rejection::new(StatusCode::NOT_FOUND, error)
+                .at("query parameter `reload`")
+                .hint("it keeps the last 32, and counts from 1 when it starts"));
+        }
+    };
+    Ok(Json(Configuration { last, ..configuration }))
 }

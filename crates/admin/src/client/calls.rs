@@ -81,6 +81,11 @@ impl Client {
         self.read("/api/configuration").await
     }
 
+    /// The same, where `last` is the reload of this number once it has ended.
+    pub async fn reload(&self, number: u64) -> Result<Configuration, ClientError> {
+        self.read(&format!("/api/configuration?reload={number}")).await
+    }
+
     pub async fn sessions(&self) -> Result<Sessions, ClientError> {
         self.read("/api/sessions").await
     }

@@ -77,8 +77,9 @@ fn a_file_that_is_there_is_never_passed_over() {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("second"), "# second").unwrap();
     std::fs::write(path("third"), "# third").unwrap();
-    let first =
-        |names: [&str; 3]| first_config(&names.map(path)).map(|file| file.map(|file| file.text));
+    let first = |names: [&str; 3]| {
+        first_config(&names.map(path), read_text).map(|file| file.map(|file| file.text))
+    };
 
     assert_eq!(first(["none", "second", "third"]), Ok(Some("# second".to_owned())));
     assert_eq!(first(["none", "second/below", "also-none"]), Ok(None));
@@ -96,7 +97,7 @@ fn a_file_of_another_kind_is_refused_with_a_reason() {
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();
-        let text = read_config(&file).err().expect("it can't be read").to_string();
+        let text = read_config(&file, read_text).err().expect("it can't be read").to_string();
         assert!(text.contains(reason), "{text}");
     }
 }

@@ -1,10 +1,11 @@
 //! `mainstay diff` and `mainstay reload`: what a running daemon would change to follow its configuration, and the
 //! change itself.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mainstay_admin::api::configuration::{Reload, ReloadNode};
-use mainstay_admin::{Action, Client};
+use mainstay_admin::{Action, Client, ClientError};
 use tokio::time::sleep;
 
 use super::{daemon, running};
@@ -29,6 +30,7 @@ pub(super) fn reload(shared: &Shared, args: &ReloadArgs, out: &Output) -> Result
     }
     let client = daemon::client(shared)?;
     let report = daemon::block_on(async {
+        refuse_other_file(shared, &client).await?;
         let done = client.act(Action::Reload, false).await?;
         let number = done.reload.as_ref().map_or(0, |reload| reload.number);
         if args.no_wait {
@@ -54,8 +56,40 @@ pub(super) fn reload(shared: &Shared, args: &ReloadArgs, out: &Output) -> Result
 /// What would change now.
 fn preview(shared: &Shared) -> Result<Reload, Failure> {
     let client = daemon::client(shared)?.with_deadline(READ_WITHIN);
-    let done = daemon::block_on(async { Ok(client.act(Action::Reload, true).await?) })?;
+    let done = daemon::block_on(async {
+        refuse_other_file(shared, &client).await?;
+        Ok(client.act(Action::Reload, true).await?)
+    })?;
     Ok(done.reload.map(|reload| *reload).unwrap_or_default())
+}
+
+/// A daemon follows the file that it was started with: another one that is named here would be left out.
+async fn refuse_other_file(shared: &Shared, client: &Client) -> Result<(), Failure> {
+    let Some(named) = &shared.config else { return Ok(()) };
+    let follows = client.configuration().await?.file;
+    if follows.as_deref().is_some_and(|file| running::is_same(Path::new(file), named)) {
+        return Ok(());
+    }
+    let follows = match follows {
+        Some(file) => format!("this daemon follows {file}, and not {}", named.display()),
+        None => "this daemon was started without a configuration file".to_owned(),
+    };
+    let restart = running::restart(shared);
+    Err(Failure::new(Exit::Usage, follows)
+        .hint("leave --config out to reload what it follows")
+        .hint(format!("restart it to have it follow the other file: {restart}")))
+}
+
+/// Why the end of a reload is not known.
+fn lost(number: u64, error: ClientError) -> Failure {
+    match error {
+        ClientError::NoDaemon { .. } | ClientError::Connect { .. } | ClientError::Http(_) => {
+            let what = format!("reload {number} was interrupted: the daemon has stopped");
+            Failure::new(Exit::Failed, what)
+                .hint("the daemon reads its configuration when it is started again")
+        }
+        error => error.into(),
+    }
 }
 
 /// Waits for the end of a reload.
@@ -67,11 +101,11 @@ async fn follow(
 ) -> Result<Reload, Failure> {
     let begun = Instant::now();
     loop {
-        let configuration = client.configuration().await?;
+        let configuration = client.reload(number).await.map_err(|error| lost(number, error))?;
         match (configuration.current, configuration.last) {
-            (_, Some(last)) if last.number >= number => return Ok(last),
-            (Some(current), _) => waiting.say(progress(&current)),
-            (None, _) => {}
+            (_, Some(ended)) => return Ok(ended),
+            (Some(current), None) => waiting.say(progress(&current)),
+            (None, None) => {}
         }
         if most.is_some_and(|most| begun.elapsed() >= most) {
             let took = format::duration(begun.elapsed());
@@ -138,7 +172,11 @@ fn plan(report: &Reload) -> Vec<String> {
         }
     };
     let mut lines: Vec<_> = report.nodes.iter().map(node).collect();
-    lines.extend(report.groups.iter().map(|group| format!("~ group {group}")));
+    lines.extend(report.groups.iter().map(|group| match change_of_group(group) {
+        (name, "added") => format!("+ group {name} is added"),
+        (name, "removed") => format!("- group {name} is removed"),
+        (name, keys) => format!("~ group {name} changes in place: {keys}"),
+    }));
     if report.order {
         lines.push("~ the order of servers changes".to_owned());
     }
@@ -146,6 +184,11 @@ fn plan(report: &Reload) -> Vec<String> {
     let waits = report.waits_for_restart.iter();
     lines.extend(waits.map(|key| format!("~ {key} waits for a restart of the daemon")));
     lines
+}
+
+/// The name of a group, and what changes of it.
+fn change_of_group(group: &str) -> (&str, &str) {
+    group.split_once(": ").unwrap_or((group, ""))
 }
 
 fn show_end(report: &Reload, restart: &str, out: &Output) -> Exit {
@@ -162,6 +205,12 @@ fn show_end(report: &Reload, restart: &str, out: &Output) -> Exit {
         show_problems(report, out);
         return exit;
     }
+    if report.is_unread() {
+        for problem in &report.problems {
+            out.aside(&format::harmless(&format!("{}: nothing changes", problem.text)));
+        }
+        return exit;
+    }
     if report.is_empty() {
         out.done("nothing changes");
         return exit;
@@ -175,8 +224,12 @@ fn show_end(report: &Reload, restart: &str, out: &Output) -> Exit {
             _ => out.aside(&line),
         }
     }
-    let changed = report.groups.iter().map(|group| format!("group {group}"));
-    let changed = changed.chain(report.order.then(|| "the order of servers".to_owned()));
+    for (name, change) in report.groups.iter().map(|group| change_of_group(group)) {
+        let change =
+            if ["added", "removed"].contains(&change) { change } else { "changed in place" };
+        out.done(&format!("group {name}: {change}"));
+    }
+    let changed = report.order.then(|| "the order of servers".to_owned()).into_iter();
     for line in changed.chain(report.settings.iter().cloned()) {
         out.done(&format!("{line}: changed"));
     }

@@ -26,11 +26,18 @@ pub(super) fn running(shared: &Shared) -> Option<DaemonStatus> {
 
 /// Whether the daemon was started with this configuration file.
 pub(super) fn uses(status: &DaemonStatus, file: &Path) -> bool {
-    let real = |file: &Path| std::fs::canonicalize(file).ok();
-    status.config_file.as_ref().is_some_and(|used| {
-        let used = Path::new(used);
-        used == file || real(used).is_some_and(|used| real(file) == Some(used))
-    })
+    status.config_file.as_deref().is_some_and(|used| is_same(Path::new(used), file))
+}
+
+/// Whether two paths lead to the same file, also if it is not there any more.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let full = |file: &Path| std::path::absolute(file).ok();
+    let real = |file: &Path| {
+        let gone = || Some(full(file)?.parent()?.canonicalize().ok()?.join(file.file_name()?));
+        file.canonicalize().ok().or_else(gone)
+    };
+    (full(one).is_some() && full(one) == full(other))
+        || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 /// The configuration file of a daemon, if it has changed since the daemon read it, or tried to.

@@ -239,8 +239,18 @@ fn reloaded(status: &DaemonStatus, now: Timestamp) -> Vec<String> {
             "the configuration is wrong, as a reload {ago} ago found: nothing changed: `mainstay check`"
         ));
     }
-    lines.extend(last.nodes.iter().filter_map(|node| {
+    if last.is_unread() {
+        lines.push(format!(
+            "the disk or mount of the configuration hung at a reload {ago} ago, and nothing changed"
+        ));
+    }
+    // A reload that had nothing to change says nothing of what the one before it left to do.
+    let change = configuration.last_change.as_ref().unwrap_or(last);
+    let agrees = last.outcome.as_deref() == Some("unchanged");
+    let ago = format::ago(&change.began_at, now);
+    lines.extend(change.nodes.iter().filter_map(|node| {
         let is = match node.outcome.as_deref()? {
+            "kept" if agrees => return None,
             "kept" => "keeps its old settings",
             "not_ready" => "has its new settings, and was not ready",
             _ => return None,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_admin::View;
-use mainstay_admin::api::configuration::{Configuration, Reload};
+use mainstay_admin::api::configuration::{AskedReload, Configuration, Reload};
 use mainstay_config::{Loaded, Plan, Problem, Problems, Severity, diff};
 use mainstay_fleet::Fleet;
 use mainstay_gateway::Gateway;
@@ -140,6 +140,11 @@ impl Reloader {
 
     pub(super) fn configuration(&self, view: View) -> Configuration {
         self.0.board.lock().show(view)
+    }
+
+    /// The reload of this number.
+    pub(super) fn find(&self, number: u64, view: View) -> AskedReload {
+        self.0.board.lock().find(number, view)
     }
 
     /// Begins no reload any more, and ends what one has started that is not in force.
@@ -270,7 +275,8 @@ impl Inner {
         self.board.lock().end(report);
     }
 
-    /// Takes note of changes of files, and reloads where the configuration says so.
+    /// Takes note of changes of files, and reloads where the configuration says so. The watcher tells the state of
+    /// the files again and again: a change that could not be read is tried until it could be.
     async fn look_at_changes(self: Arc<Self>, mut prints: tokio::sync::watch::Receiver<u64>) {
         loop {
             tokio::select! {
@@ -280,7 +286,7 @@ impl Inner {
             let print = *prints.borrow_and_update();
             let is_news = self.board.lock().seen(print);
             let watches = self.in_force.lock().gateway.reload == ReloadChoice::Watch;
-            if is_news && watches {
+            if is_news && watches && !self.origin.is_slow() {
                 tokio::time::sleep(TOGETHER).await;
                 // A reload that was asked for meanwhile has read it.
                 if self.board.lock().is_untried(*prints.borrow()) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mainstay_admin::api::breakers::CircuitBreaker;
-use mainstay_admin::api::configuration::Configuration;
+use mainstay_admin::api::configuration::{AskedReload, Configuration};
 use mainstay_admin::api::graph::Graph;
 use mainstay_admin::api::pools::{ConnectionPool, PoolNumbers};
 use mainstay_admin::api::servers::Server;
@@ -361,6 +361,10 @@ impl Source for Status {
 
     fn configuration(&self, view: View) -> Configuration {
         self.reloader.as_ref().map(|it| it.configuration(view)).unwrap_or_default()
+    }
+
+    fn reload(&self, view: View, number: u64) -> AskedReload {
+        self.reloader.as_ref().map_or(AskedReload::Unknown, |it| it.find(number, view))
     }
 
     fn sessions(&self) -> Vec<Session> {

@@ -161,7 +161,7 @@ const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.stor
      notifications[].reason notifications[].section notifications[].target pid servers services sessions \
      state_dir status tripped_breakers uptime_ms version volumes config_file mcp_url configuration \
      configuration.file configuration.read_at configuration.is_changed configuration.reload \
-     configuration.current configuration.last";
+     configuration.current configuration.last configuration.last_change";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 
 #[tokio::test]
@@ -201,7 +201,10 @@ async fn each_answer_has_the_members_that_it_always_had() {
             let nodes = &(&below("nodes[].", NODE) | &needing("nodes[].")) | &refused;
             &below("", "nodes") | &nodes
         }),
-        ("/api/configuration", below("", "file read_at is_changed reload current last")),
+        (
+            "/api/configuration",
+            below("", "file read_at is_changed reload current last last_change"),
+        ),
         ("/api/sessions", sessions),
         ("/api/breakers", &below("", "breakers") | &below("breakers[].", BREAKER)),
         ("/stats/pool", below("", POOL)),

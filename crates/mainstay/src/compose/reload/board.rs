@@ -1,12 +1,12 @@
 //! What is known about reloads, for the status and for those who wait for one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use mainstay_admin::View;
 use mainstay_admin::api::configuration::{
-    Configuration, ConfigurationProblem, Reload as Report, ReloadNode,
+    AskedReload, Configuration, ConfigurationProblem, Reload as Report, ReloadNode,
 };
 use mainstay_config::diff::{Change, ChangeKind, Effect};
 use mainstay_config::{Plan, Problem, Severity};
@@ -17,6 +17,9 @@ use mainstay_supervisor::reload::{Reload, ReloadOutcome};
 use super::super::nodes::date_of;
 use super::AskedBy;
 use super::read::Unread;
+
+/// Reports that are kept, for those who wait for one.
+const REPORTS_MAX: usize = 32;
 
 /// What is known about reloads.
 #[derive(Debug)]
@@ -33,7 +36,10 @@ pub(super) struct Board {
     count: u64,
     next: Option<(u64, AskedBy)>,
     current: Option<(Report, Instant)>,
-    last: Option<Report>,
+    /// The reloads that have ended, newest last.
+    reports: VecDeque<Report>,
+    /// The last one that had something to change.
+    last_change: Option<Report>,
 }
 
 // === impl Board ===
@@ -56,7 +62,8 @@ impl Board {
             count: 0,
             next: None,
             current: None,
-            last: None,
+            reports: VecDeque::new(),
+            last_change: None,
         }
     }
 
@@ -102,6 +109,7 @@ impl Board {
                 key: String::new(),
                 text: error.to_string(),
             }];
+            report.outcome = Some("unread".to_owned());
         }
     }
 
@@ -150,7 +158,9 @@ impl Board {
         let (mut report, begun) = self.current.clone()?;
         report.took_ms = millis(begun.elapsed());
         let ended = |word: &str| report.nodes.iter().any(|it| it.outcome.as_deref() == Some(word));
-        let outcome = if report.is_refused() {
+        let outcome = if report.is_unread() {
+            "unread"
+        } else if report.is_refused() {
             "refused"
         } else if ended("interrupted") {
             "interrupted"
@@ -168,14 +178,27 @@ impl Board {
     /// Nothing is under way any more, and this ended last.
     pub(super) fn end(&mut self, report: Report) {
         self.current = None;
-        self.last = Some(report);
+        if !report.is_empty() {
+            self.last_change = Some(report.clone());
+        }
+        if self.reports.len() == REPORTS_MAX {
+            self.reports.pop_front();
+        }
+        self.reports.push_back(report);
+    }
+
+    /// The reload of this number.
+    pub(super) fn find(&self, number: u64, view: View) -> AskedReload {
+        if let Some(report) = self.reports.iter().find(|report| report.number == number) {
+            return AskedReload::Ended(Box::new(viewed(report.clone(), view)));
+        }
+        let is_current = self.current.as_ref().is_some_and(|(it, _)| it.number == number);
+        let is_next = self.next.is_some_and(|(next, _)| next == number);
+        if is_current || is_next { AskedReload::UnderWay } else { AskedReload::Unknown }
     }
 
     pub(super) fn show(&self, view: View) -> Configuration {
-        let viewed = |report: Report| match view {
-            View::Operator => report,
-            View::Open => report.briefly(),
-        };
+        let viewed = |report: Report| viewed(report, view);
         let waiting = self.next.filter(|_| self.current.is_none()).map(|(number, by)| Report {
             number,
             asked_by: by.as_str().to_owned(),
@@ -185,6 +208,7 @@ impl Board {
             .current
             .as_ref()
             .map(|(report, begun)| Report { took_ms: millis(begun.elapsed()), ..report.clone() });
+        let last = self.reports.back().map(|report| report.number);
         Configuration {
             file: self.file.as_ref().map(|file| file.display().to_string()),
             read_at: date_of(self.read_at),
@@ -195,8 +219,16 @@ impl Board {
                 ReloadChoice::Watch => "watch".to_owned(),
             },
             current: current.or(waiting).map(viewed),
-            last: self.last.clone().map(viewed),
+            last: self.reports.back().cloned().map(viewed),
+            last_change: self.last_change.clone().filter(|it| Some(it.number) != last).map(viewed),
         }
+    }
+}
+
+fn viewed(report: Report, view: View) -> Report {
+    match view {
+        View::Operator => report,
+        View::Open => report.briefly(),
     }
 }
 
@@ -261,4 +293,76 @@ fn word(outcome: &ReloadOutcome) -> &'static str {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use mainstay_admin::View;
+    use mainstay_admin::api::configuration::{AskedReload, Reload as Report};
+    use mainstay_config::{LoadRequest, Origin, StateDir, load};
+
+    use super::super::read::Unread;
+    use super::{AskedBy, Board, REPORTS_MAX};
+
+    fn board() -> Board {
+        let state = StateDir { path: "/var/lib/mainstay".into(), origin: Origin::Default };
+        let settings = load(LoadRequest::new(state)).unwrap().settings;
+        Board::new(&settings, 1, BTreeSet::new(), None)
+    }
+
+    fn end(board: &mut Board) {
+        let report = board.ended().expect("one is under way");
+        board.end(report);
+    }
+
+    fn outcome(board: &Board, number: u64) -> Option<String> {
+        match board.find(number, View::Operator) {
+            AskedReload::Ended(report) => report.outcome,
+            AskedReload::UnderWay => Some("under way".to_owned()),
+            AskedReload::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn each_reload_is_found_by_its_number_also_when_others_have_ended_since() {
+        let mut board = board();
+        assert_eq!(board.ask(AskedBy::Command), 1);
+        assert_eq!(board.begin(), Some(AskedBy::Command));
+        let changed = Report { groups: vec!["g: added".to_owned()], ..board.report() };
+        board.set(changed);
+        assert_eq!(board.ask(AskedBy::Signal), 2);
+        assert_eq!(board.ask(AskedBy::Command), 2, "it joins the one that waits");
+        assert_eq!(outcome(&board, 1).as_deref(), Some("under way"));
+        assert_eq!(outcome(&board, 2).as_deref(), Some("under way"));
+        end(&mut board);
+        board.begin();
+        end(&mut board);
+        assert_eq!(outcome(&board, 1).as_deref(), Some("applied"));
+        assert_eq!(outcome(&board, 2).as_deref(), Some("unchanged"));
+        assert_eq!(outcome(&board, 3), None);
+        // A reload without a change does not hide what the last change left to do.
+        let shown = board.show(View::Operator);
+        assert_eq!(shown.last.map(|it| it.number), Some(2));
+        assert_eq!(shown.last_change.map(|it| it.number), Some(1));
+        for _ in 0..REPORTS_MAX {
+            board.ask(AskedBy::Command);
+            board.begin();
+            end(&mut board);
+        }
+        assert_eq!(outcome(&board, 2), None, "the oldest are forgotten");
+        assert_eq!(outcome(&board, 3).as_deref(), Some("unchanged"));
+    }
+
+    #[test]
+    fn a_disk_that_hangs_does_not_make_the_configuration_wrong() {
+        let mut board = board();
+        board.ask(AskedBy::Change);
+        board.begin();
+        board.unread(&Unread::Hangs(std::time::Duration::from_secs(20)));
+        end(&mut board);
+        assert_eq!(outcome(&board, 1).as_deref(), Some("unread"));
+        assert!(!board.show(View::Operator).last.unwrap().is_refused());
+    }
 }

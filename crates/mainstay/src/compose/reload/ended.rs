@@ -25,7 +25,7 @@ pub(super) fn tell(report: &Report, metrics: &Metrics) {
     let (said, took_ms) = (&told.reason, report.took_ms);
     match report.outcome.as_deref() {
         // Each of its errors is in the log already.
-        Some("refused") => {}
+        Some("refused" | "unread") => {}
         Some("incomplete") => {
             tracing::error!(target: "mainstay", took_ms, "configuration reloaded, {said}");
         }
@@ -42,6 +42,7 @@ fn of_daemon(report: &Report) -> Option<Told> {
     Some(match report.outcome.as_deref()? {
         "unchanged" => return None,
         "refused" => refused(&report.problems),
+        "unread" => same(false, "its disk or mount hangs: nothing changes".to_owned()),
         "interrupted" => same(false, "the daemon stopped during the reload".to_owned()),
         "incomplete" => same(true, format!("not all of it: {}", changes(report))),
         _ => same(true, changes(report)),

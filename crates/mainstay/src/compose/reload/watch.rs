@@ -53,7 +53,8 @@ struct Looking {
 // === impl Watcher ===
 
 impl Watcher {
-    /// Watches these files. The number that tells the newest state of them goes to `prints`.
+    /// Watches these files. The number that tells the newest state of them goes to `prints`, each time they are
+    /// looked at.
     pub(super) fn start(
         origin: &Origin,
         files: BTreeSet<PathBuf>,
@@ -112,8 +113,8 @@ impl Looking {
             let files = self.shared.files.lock().clone();
             self.follow(&files);
             let print = self.origin.print(&files);
-            let other = *self.prints.borrow() != print;
-            if other && self.prints.send(print).is_err() {
+            // Also the same again: what could not be read is tried again.
+            if self.prints.send(print).is_err() {
                 return;
             }
             if !self.wait(LOOK) {
@@ -198,10 +199,10 @@ mod tests {
     use super::super::read::Origin;
     use super::Watcher;
 
-    async fn changed(prints: &mut watch::Receiver<u64>) -> u64 {
-        let changed = tokio::time::timeout(Duration::from_secs(60), prints.changed()).await;
-        changed.expect("the change is noticed").expect("it watches");
-        *prints.borrow_and_update()
+    /// Waits until the state of the files is this one, or any but this one.
+    async fn until(prints: &mut watch::Receiver<u64>, is_it: impl FnMut(&u64) -> bool) -> u64 {
+        let found = tokio::time::timeout(Duration::from_secs(60), prints.wait_for(is_it)).await;
+        *found.expect("the change is noticed").expect("it watches")
     }
 
     fn files(paths: &[&Path]) -> BTreeSet<std::path::PathBuf> {
@@ -216,23 +217,23 @@ mod tests {
         let origin = Origin::new(Request::default(), Some(&file));
         let (send, mut prints) = watch::channel(0);
         let watcher = Watcher::start(&origin, files(&[&file]), send).unwrap();
-        let first = changed(&mut prints).await;
+        let first = until(&mut prints, |print| *print != 0).await;
 
         // In place, as the shell does.
         std::fs::write(&file, "two").unwrap();
-        assert_ne!(changed(&mut prints).await, first);
+        until(&mut prints, |print| *print != first).await;
         // By another file in its place, as editors do.
         std::fs::write(&other, "one").unwrap();
         std::fs::rename(&other, &file).unwrap();
-        assert_eq!(changed(&mut prints).await, first);
+        until(&mut prints, |print| *print == first).await;
         // A file that is gone is another state, too.
         std::fs::remove_file(&file).unwrap();
-        assert_ne!(changed(&mut prints).await, first);
+        until(&mut prints, |print| *print != first).await;
         // Other files.
         std::fs::write(&other, "secret").unwrap();
         std::fs::write(&file, "one").unwrap();
-        assert_eq!(changed(&mut prints).await, first);
+        until(&mut prints, |print| *print == first).await;
         watcher.watch(files(&[&file, &other]));
-        assert_ne!(changed(&mut prints).await, first);
+        until(&mut prints, |print| *print != first).await;
     }
 }

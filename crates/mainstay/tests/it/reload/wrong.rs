@@ -86,3 +86,80 @@ async fn what_was_stopped_by_hand_stays_stopped() {
         json!(null)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_is_neither_lost_nor_called_wrong_because_others_look_meanwhile() {
+    let scene = Scene::start(&server("a", &[], "")).await;
+    for value in 0..3 {
+        scene.write(&server("a", &[], &format!("env = {{ K = '{value}' }}")));
+        std::thread::scope(|scope| {
+            let looks: Vec<_> = (0..3).map(|_| scope.spawn(|| scene.run(&["diff"], 0))).collect();
+            assert_eq!(scene.reload(0)["outcome"], "applied");
+            for look in looks {
+                look.join().unwrap();
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reloads_is_told_the_end_of_that_reload_and_of_no_later_one() {
+    let scene = Scene::start(&server("a", &[], "")).await;
+    scene.write(&(server("a", &[], "") + &server("b", &["--die-in-handshake"], "")));
+    let report = std::thread::scope(|scope| {
+        let first = scope.spawn(|| scene.json(&["reload", "--json"], 1));
+        let is_asked = || {
+            let known = &scene.json(&["status", "--json"], 0)["configuration"];
+            !known["current"].is_null() || !known["last"].is_null()
+        };
+        while !is_asked() {}
+        while !first.is_finished() {
+            scene.run(&["reload", "--no-wait"], 0);
+        }
+        first.join().unwrap()
+    });
+    assert_eq!((&report["number"], &report["outcome"]), (&json!(1), &json!("incomplete")));
+    until("the others have ended", async || {
+        let known = &scene.json(&["status", "--json"], 0)["configuration"];
+        known["current"].is_null() && known["last"]["number"].as_u64() > Some(1)
+    })
+    .await;
+    // Those had nothing to change, and do not hide what is left to do.
+    let said = scene.run(&["status"], 0);
+    assert!(said.contains("server:b has its new settings, and was not ready"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_pipe_in_the_place_of_the_file_is_refused_and_the_next_reload_works() {
+    let scene = Scene::start(&server("a", &[], "")).await;
+    std::fs::remove_file(scene.file()).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, scene.file(), fifo, mode, 0).unwrap();
+    let said = scene.run(&["reload"], 2);
+    assert!(said.contains("it is not a regular file"), "{said}");
+    scene.write(&server("a", &[], "env = { K = '1' }"));
+    assert_eq!(scene.reload(0)["outcome"], "applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_file_than_the_daemon_follows_is_refused() {
+    let scene = Scene::start(&server("a", &[], "")).await;
+    let other = scene.daemon.folder().join("other.toml");
+    std::fs::write(&other, server("b", &[], "")).unwrap();
+    for line in [&["diff"][..], &["reload"], &["reload", "--dry-run"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_mainstay"))
+            .args(line)
+            .arg("--config")
+            .arg(&other)
+            .arg("--state")
+            .arg(scene.daemon.state())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for expected in ["mainstay.toml", "other.toml", "mainstay stop"] {
+            assert!(said.contains(expected), "{line:?}: {said}");
+        }
+    }
+}
