@@ -313,6 +313,22 @@ impl Fleet {
         graph.dependants(no).first().map(|no| graph.id(*no).clone())
     }
 
+    /// Why a node that is prepared anew is not to run any more: it was stopped by hand meanwhile, or must wait for
+    /// a need.
+    pub fn held_meanwhile(&self, id: &Need) -> Option<String> {
+        let no = self.number(id)?;
+        let order = {
+            let graph = self.graph.lock();
+            graph.standing(no).order
+        };
+        if order == Order::Run || self.restarting.lock().contains(&no) {
+            return None;
+        }
+        // The reason in it locks the graph itself.
+        let reason = self.member(no)?.sight().and_then(|sight| sight.reason);
+        Some(reason.unwrap_or_else(|| "it waits".to_owned()))
+    }
+
     /// How the start of a node in force goes, `waited` after it was asked for.
     pub fn start_seen(&self, id: &Need, waited: Duration) -> StartSeen {
         let member = self.number(id).and_then(|no| Some((no, self.member(no)?)));

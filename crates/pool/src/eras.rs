@@ -275,6 +275,9 @@ impl Pool {
         };
         // Some servers announce a change whenever they are asked, so only a real one is passed on.
         let changed: Vec<_> = match kinds {
+            [] if self.is_primary(instance) && self.holding.is_listed_again() => {
+                ListKind::ALL.to_vec()
+            }
             [] => ListKind::ALL.into_iter().filter(differs).collect(),
             fetched => fetched.iter().copied().filter(differs).collect(),
         };

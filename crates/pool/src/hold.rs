@@ -24,6 +24,8 @@ pub struct Holding {
     short: ArcSwapOption<Short>,
     /// Whether the next start forgets earlier losses.
     is_afresh: AtomicBool,
+    /// Whether lists may leave the server out since a hold: they are told of its next run.
+    is_unlisted: AtomicBool,
     hook: OnceLock<ChangeHook>,
 }
 
@@ -75,6 +77,7 @@ impl Holding {
         let same = before.as_ref().filter(|before| before.hold.kind == hold.kind);
         let since = same.map_or_else(Instant::now, |before| before.since);
         self.held.store(Some(Arc::new(Held { hold, since, drain })));
+        self.is_unlisted.store(true, Ordering::Release);
         before.is_none()
     }
 
@@ -123,6 +126,11 @@ impl Holding {
     /// Whether the start after a hold forgets earlier losses. The next one does not.
     pub fn starts_afresh(&self) -> bool {
         self.is_afresh.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether lists may have left the server out since the last run that was told of.
+    pub(crate) fn is_listed_again(&self) -> bool {
+        self.is_unlisted.swap(false, Ordering::AcqRel)
     }
 
     /// What holds, if anything does.

@@ -4,7 +4,7 @@
 //! ```text
 //!                           serves, and two instances may run       Ready            Applied        Ended
 //!              ┌──────────────────────────────────────▶ Preparing ───────▶ Switching ───────▶ Retiring ─────▶ Over
-//!              │                                            │ Failed
+//!              │                                            │ Failed   (Held: Stepping, then Replacing)
 //!              │                                            ▼
 //!   Waiting ───┤ renewed                               Discarding ────────────────────────────────────────▶ Over: kept
 //!              │            does not serve, or only one may run
@@ -146,6 +146,8 @@ enum Phase {
     Retiring,
     /// A prepared instance ends. The reason why the old one stays; none when the daemon stops.
     Discarding(Option<String>),
+    /// A prepared instance ends because the node was stopped meanwhile, or waits. The new settings follow.
+    Stepping,
     /// `restores`: the old settings come back if the new ones do not work.
     Replacing {
         restores: bool,
@@ -309,6 +311,7 @@ impl Reload {
                     steps.push(ReloadStep::Discard(task.id.clone()));
                     Phase::Discarding(None)
                 }
+                Phase::Stepping => Phase::Discarding(None),
                 Phase::Discarding(why) => Phase::Discarding(why),
                 Phase::Over(outcome) => Phase::Over(outcome),
                 _ => Phase::Over(ReloadOutcome::Interrupted),
@@ -374,8 +377,15 @@ impl Changing {
                 steps.push(ReloadStep::Switch(id()));
                 Phase::Switching
             }
-            (Phase::Preparing, News::Failed(why) | News::Held(why))
-            | (Phase::Switching, News::Refused(why)) => {
+            (Phase::Preparing, News::Held(_)) => {
+                steps.push(ReloadStep::Discard(id()));
+                Phase::Stepping
+            }
+            (Phase::Stepping, News::Ended) => {
+                steps.push(ReloadStep::Replace(id()));
+                Phase::Replacing { restores: false }
+            }
+            (Phase::Preparing, News::Failed(why)) | (Phase::Switching, News::Refused(why)) => {
                 steps.push(ReloadStep::Discard(id()));
                 Phase::Discarding(Some(why.to_owned()))
             }
@@ -464,7 +474,7 @@ impl Phase {
             Self::Retiring | Self::EndingOld { .. } | Self::EndingLast => {
                 "the old one finishes its calls"
             }
-            Self::Discarding(_) | Self::EndingNew(_) => "the new one ends",
+            Self::Discarding(_) | Self::Stepping | Self::EndingNew(_) => "the new one ends",
             Self::Starting { .. } | Self::Adding => "starts",
             Self::Restoring(_) | Self::Returning(_) => "returns to its old settings",
             Self::Over(_) => return None,

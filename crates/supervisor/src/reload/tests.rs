@@ -163,6 +163,28 @@ fn a_stop_of_the_daemon_ends_what_nobody_uses_and_begins_nothing() {
 }
 
 #[test]
+fn one_that_is_stopped_while_its_new_instance_is_prepared_gets_its_settings_and_stays_stopped() {
+    let a = server("a");
+    let world = World { serving: [a.clone()].into(), ..World::default() };
+    let mut reload = Reload::new(vec![task(&a, NodeChange::Renewed)], &[]);
+    step(&mut reload, ReloadEvent::Begin, &world);
+    let held = ReloadEvent::Held(a.clone(), "it was stopped by hand".to_owned());
+    assert_eq!(step(&mut reload, held.clone(), &world), [ReloadStep::Discard(a.clone())]);
+    assert_eq!(
+        step(&mut reload, ReloadEvent::Ended(a.clone()), &world),
+        [ReloadStep::Replace(a.clone())]
+    );
+    assert_eq!(step(&mut reload, ReloadEvent::Applied(a.clone()), &world), []);
+    assert_eq!(
+        step(&mut reload, ReloadEvent::Ended(a.clone()), &world),
+        [ReloadStep::Start(a.clone())]
+    );
+    step(&mut reload, held, &world);
+    let held = ReloadOutcome::Held("it was stopped by hand".to_owned());
+    assert_eq!(outcome(&reload, &a), Some(held));
+}
+
+#[test]
 fn a_node_of_another_kind_waits_for_the_one_of_its_name_that_goes() {
     let (old, new) = (node(NodeKind::Service, "n"), server("n"));
     let world = World::default();

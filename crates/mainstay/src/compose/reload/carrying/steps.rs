@@ -107,7 +107,12 @@ impl Run<'_> {
         let pool = Pool::new(spec.clone(), &self.of.carrying.means.pools);
         self.of.gateway.prepare(&pool);
         self.beside.insert(id.clone(), Prepared::Server(pool.clone()));
-        tokio::spawn(until_settled(own, most, events, move |_| seen(&pool)));
+        let fleet = self.of.fleet.clone();
+        let seen = move |_| match fleet.held_meanwhile(&own) {
+            Some(why) => StartSeen::Held(why),
+            None => seen(&pool),
+        };
+        tokio::spawn(until_settled(id.clone(), most, events, seen));
     }
 
     fn discard(&mut self, id: Need) {
