@@ -163,7 +163,7 @@ mod tests {
             let (call_key, call_max_key) = ("call_timeout", "call_timeout_max");
             let limits = CallLimits { call: second, call_max, call_key, call_max_key };
             let refusal = deadline_exceeded(second, waited, &server, limits, is_at_most);
-            refusal.data.hint.unwrap().to_string()
+            refusal.data.hint.unwrap()
         };
         let more = "gets more time, up to call_timeout_max";
         assert!(hint(2 * second, Duration::ZERO, false).contains(more));

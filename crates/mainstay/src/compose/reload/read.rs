@@ -1,7 +1,5 @@
 //! Reads the configuration again, as the daemon was started with it.
 
-#![expect(clippy::disallowed_methods, reason = "on threads that may block, one at a time")]
-
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
