@@ -284,6 +284,9 @@ impl Fleet {
         self.run(&member);
         if let Some(no) = self.number(id) {
             self.start_afresh(no, GraphEvent::Resumed);
+            // One that waits for a need says so now, although it has waited before.
+            let standing = self.graph.lock().standing(no);
+            self.apply(no, standing);
         }
         Leaver(before)
     }

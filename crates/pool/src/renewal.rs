@@ -48,12 +48,15 @@ impl Pool {
         self.set_quiet(true);
         successor.watch.lock().take_over(&self.watch.lock());
         successor.set_quiet(false);
-        if let Some(primary) = self.primary.get() {
-            // Calls that wait here go on there.
-            primary.note_change();
-        }
         if let Some(primary) = successor.primary.get() {
             successor.watch_condition(primary, false);
+        }
+    }
+
+    /// Has calls that wait here go on at the pool that takes the place of this one, once that is started.
+    pub fn lead_on(&self) {
+        if let Some(primary) = self.primary.get() {
+            primary.note_change();
         }
     }
 
@@ -76,7 +79,8 @@ impl Pool {
             if !at.is_stopping() && !at.is_handed_over() {
                 return last;
             }
-            let next = at.successor.load_full();
+            // Before it is started, it has nothing to wait for.
+            let next = at.successor.load_full().filter(|next| next.primary.get().is_some());
             match next {
                 Some(next) => last = Some(next),
                 None => return last,

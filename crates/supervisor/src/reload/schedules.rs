@@ -169,7 +169,11 @@ impl Run {
                     _ => ReloadEvent::Failed(id.clone(), "failed".to_owned()),
                 };
                 let runs = self.model.nodes.get_mut(&id).unwrap();
-                if !runs.beside {
+                if matches!(event, ReloadEvent::Held(..)) {
+                    // What is in force was stopped, too.
+                    runs.serves = false;
+                    self.served.remove(&id);
+                } else if !runs.beside {
                     runs.serves = matches!(event, ReloadEvent::Ready(_));
                 }
                 self.take(event)

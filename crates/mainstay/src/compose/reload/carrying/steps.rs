@@ -215,6 +215,9 @@ impl Run<'_> {
         match new {
             Newcomer::Server(_) => {
                 self.of.install();
+                if let Some(old) = old {
+                    old.lead_on();
+                }
             }
             // It has ended before.
             _ => drop(tokio::spawn(leaver.end())),
