@@ -1,6 +1,8 @@
 //! A running daemon follows its configuration: what changes is replaced without a gap, and nothing else notices.
 
+mod by_hand;
 mod changes;
+mod kinds;
 mod load;
 mod wrong;
 
