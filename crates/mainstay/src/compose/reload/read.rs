@@ -153,6 +153,7 @@ impl Origin {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests may wait for a disk")]
 mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
