@@ -160,7 +160,7 @@ const STATUS: &str = "call_timeout_max_ms circuit_breakers circuit_breakers.stor
      memory_usage.limit_bytes memory_usage.resident_bytes memory_usage.servers_bytes memory_usage.usage_bytes notifications notifications[].failing_since \
      notifications[].reason notifications[].section notifications[].target pid servers services sessions \
      state_dir status tripped_breakers uptime_ms version volumes config_file mcp_url configuration \
-     configuration.file configuration.read_at configuration.is_changed configuration.reload \
+     configuration.file configuration.read_at configuration.is_changed configuration.is_wrong configuration.reload \
      configuration.current configuration.last configuration.last_change";
 const HEALTH: &str = "circuit_breakers circuit_breakers.store status version waiting_for";
 
@@ -203,7 +203,7 @@ async fn each_answer_has_the_members_that_it_always_had() {
         }),
         (
             "/api/configuration",
-            below("", "file read_at is_changed reload current last last_change"),
+            below("", "file read_at is_changed is_wrong reload current last last_change"),
         ),
         ("/api/sessions", sessions),
         ("/api/breakers", &below("", "breakers") | &below("breakers[].", BREAKER)),
