@@ -42,6 +42,8 @@ pub struct NodeTask {
     pub had: Vec<Need>,
     /// Whether the old and the new instance must not run at the same time.
     pub is_alone: bool,
+    /// Whether it is a job. One that fails with its new settings is not run again with the old ones.
+    pub runs_once: bool,
 }
 
 /// How a node changes.
@@ -359,7 +361,10 @@ impl Changing {
                     (true, None) if !self.task.is_alone => {
                         (ReloadStep::Prepare(id), Phase::Preparing)
                     }
-                    (restores, _) => (ReloadStep::Replace(id), Phase::Replacing { restores }),
+                    (serves, _) => {
+                        let restores = serves && !self.task.runs_once;
+                        (ReloadStep::Replace(id), Phase::Replacing { restores })
+                    }
                 }
             }
         };

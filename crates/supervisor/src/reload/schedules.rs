@@ -96,7 +96,8 @@ fn world(drawn: &[Drawn]) -> (Model, Vec<NodeTask>) {
         }
         let had = if change == NodeChange::Added { Vec::new() } else { had };
         let needs = if change == NodeChange::Removed { Vec::new() } else { needs };
-        tasks.push(NodeTask { id: id(at), change, needs, had, is_alone: one.is_alone });
+        let is_alone = one.is_alone;
+        tasks.push(NodeTask { id: id(at), change, needs, had, is_alone, runs_once: false });
     }
     (model, tasks)
 }
@@ -432,6 +433,7 @@ fn between(before: &BTreeMap<Need, Configured>, after: &BTreeMap<Need, Configure
             needs: needs(new),
             had: needs(old),
             is_alone,
+            runs_once: false,
         });
     }
     let serving = Runs { serves: true, ..Runs::default() };

@@ -30,7 +30,14 @@ fn server(name: &str) -> Need {
 }
 
 fn task(id: &Need, change: NodeChange) -> NodeTask {
-    NodeTask { id: id.clone(), change, needs: Vec::new(), had: Vec::new(), is_alone: false }
+    NodeTask {
+        id: id.clone(),
+        change,
+        needs: Vec::new(),
+        had: Vec::new(),
+        is_alone: false,
+        runs_once: false,
+    }
 }
 
 fn step(reload: &mut Reload, event: ReloadEvent, world: &World) -> Vec<ReloadStep> {
@@ -88,6 +95,21 @@ fn where_only_one_may_run_the_old_one_ends_first_and_comes_back_if_need_be() {
     assert_eq!(step(&mut reload, ended, &world), [ReloadStep::Start(a.clone())]);
     step(&mut reload, ReloadEvent::Ready(a.clone()), &world);
     assert_eq!(outcome(&reload, &a), Some(ReloadOutcome::Kept("no".to_owned())));
+}
+
+/// The old job would run a second time.
+#[test]
+fn a_job_that_fails_is_not_run_again_with_its_old_settings() {
+    let a = server("a");
+    let world = World { serving: [a.clone()].into(), ..World::default() };
+    let job = NodeTask { is_alone: true, runs_once: true, ..task(&a, NodeChange::Renewed) };
+    let mut reload = Reload::new(vec![job], &[]);
+    step(&mut reload, ReloadEvent::Begin, &world);
+    step(&mut reload, ReloadEvent::Applied(a.clone()), &world);
+    step(&mut reload, ReloadEvent::Ended(a.clone()), &world);
+    let failed = ReloadEvent::Failed(a.clone(), "no".to_owned());
+    assert_eq!(step(&mut reload, failed, &world), []);
+    assert_eq!(outcome(&reload, &a), Some(ReloadOutcome::NotReady("no".to_owned())));
 }
 
 #[test]

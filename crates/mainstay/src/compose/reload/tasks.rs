@@ -3,7 +3,7 @@
 use mainstay_config::Plan;
 use mainstay_config::diff::{Change, ChangeKind, Effect};
 use mainstay_fleet::{Fleet, NodeSpecs};
-use mainstay_model::settings::{ServerSpec, ServiceSpec, Settings};
+use mainstay_model::settings::{ServerSpec, ServiceKind, ServiceSpec, Settings};
 use mainstay_model::{Name, Need, NodeKind};
 use mainstay_supervisor::reload::{NodeChange, NodeTask};
 
@@ -25,8 +25,13 @@ pub(super) fn tasks(fleet: &Fleet, old: &Settings, new: &Settings, plan: &Plan) 
     });
     let services = plan.services.iter().map(|change| {
         let (old, new) = (service(old, &change.name), service(new, &change.name));
+        let is_job = |spec: &Option<ServiceSpec>| {
+            spec.as_ref().is_some_and(|it| it.kind == ServiceKind::Once)
+        };
+        let runs_once = is_job(&old) || is_job(&new);
         let needs = |spec: Option<ServiceSpec>| spec.map(|it| it.needs).unwrap_or_default();
-        task(fleet, NodeKind::Service, change, needs(old), needs(new), true)
+        let task = task(fleet, NodeKind::Service, change, needs(old), needs(new), true);
+        NodeTask { runs_once, ..task }
     });
     let volumes = plan
         .volumes
@@ -71,5 +76,5 @@ fn task(
         }
         ChangeKind::Changed { .. } => NodeChange::InPlace,
     };
-    NodeTask { id, change, needs, had, is_alone }
+    NodeTask { id, change, needs, had, is_alone, runs_once: false }
 }
