@@ -90,7 +90,7 @@ fn status() -> Value {
         "uptime_ms": 1000, "call_timeout_max_ms": 300_000, "listen": ["127.0.0.1:8000"],
         "state_dir": "/state", "config_file": "/mainstay.toml", "mcp_url": "http://127.0.0.1:8000/mcp",
         "configuration": {
-            "file": null, "read_at": "", "is_changed": false, "reload": "", "current": null, "last": null,
+            "file": null, "read_at": "", "is_changed": false, "is_wrong": false, "last_change": null, "reload": "", "current": null, "last": null,
         },
         "sessions": { "active": 0, "max": 10, "calls": 0, "listens": 0, "streams": 0 },
         "connection_pool": pool,

@@ -80,7 +80,8 @@ async fn a_server_whose_external_is_down_is_added_and_waits_and_is_not_restarted
     let flag = scene.daemon.folder().join("flag");
     let all = format!("{a}{b}{}", external(flag.to_str().unwrap()));
     scene.write(&all);
-    let report = tokio::task::block_in_place(|| scene.json(&["reload", "--json"], 0));
+    // The external itself is not ready.
+    let report = tokio::task::block_in_place(|| scene.json(&["reload", "--json"], 1));
     assert_eq!(outcome(&report, "server:b")["outcome"], "held", "{report}");
     std::fs::write(&flag, "").unwrap();
     until("it runs", async || scene.status("b")["state"] == "ready").await;
