@@ -130,7 +130,7 @@ async fn a_server_that_stays_down_says_that_it_was_its_memory_limit() {
         message.contains("more memory than its limit").then_some(message)
     })
     .await;
-    assert!(refused.contains("`limits.memory` = 128MiB"), "{refused}");
+    assert!(refused.contains("`limits.memory` = 128.0 MiB"), "{refused}");
     let page = page(&daemon, "greedy");
     assert!(page.contains("raise `limits.memory`"), "{page}");
 }
