@@ -115,7 +115,7 @@ async fn what_uses_more_memory_than_its_limit_is_killed_and_that_is_said() {
     let exit = process.wait().await;
     if kept {
         assert_eq!(exit, Exit::OverMemoryLimit { limit_bytes: 64 * MIB });
-        assert!(exit.to_string().contains("`limits.memory` = 64MiB"), "{exit}");
+        assert!(exit.to_string().contains("`limits.memory` = 64.0 MiB"), "{exit}");
         let remedy = process.remedy().await.expect("a remedy").words;
         assert!(remedy.contains("raise `limits.memory`"), "{remedy}");
     } else {
