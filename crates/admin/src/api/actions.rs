@@ -207,7 +207,7 @@ async fn refresh(
     post,
     path = "/api/actions/reset-breaker",
     tag = "actions",
-    request_body = ResetBreakerRequest,
+    request_body(content = Option<ResetBreakerRequest>, description = "Without a name, or without a body, all are closed."),
     responses(
         (status = 200, description = "It is closed.", body = ActionDone),
         (status = 404, description = "Nothing with a breaker has this name.", body = Problem),

@@ -26,7 +26,7 @@ const DESCRIBED: &str = "/openapi.json describes the body";
 /// The parameters after `?`. Those that are not known are ignored.
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// A JSON object as body. An empty body counts as `{}`.
+/// A JSON object as body. An empty body and `null` count as `{}`.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 // === impl Query ===
@@ -60,11 +60,15 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
         let media = request.headers().get(CONTENT_TYPE).map(|media| media.as_bytes().to_owned());
         let body = whole(request.into_body()).await?;
-        if body.trim_ascii().is_empty() {
+        let nothing = || {
             let empty = Rejection::new(StatusCode::BAD_REQUEST, "the body is empty");
-            return parse(b"{}").map_err(|_| empty.at("the body").hint(DESCRIBED));
+            parse(b"{}").map_err(|_| empty.at("the body").hint(DESCRIBED))
+        };
+        if body.trim_ascii().is_empty() {
+            return nothing();
         }
         let error = match media {
+            Some(media) if is_json(&media) && body.trim_ascii() == b"null" => return nothing(),
             Some(media) if is_json(&media) => return parse(&body),
             Some(_) => "the body is not JSON",
             None => "the header `content-type` is missing",

@@ -70,7 +70,9 @@ async fn each_action_reads_its_body() {
         ("stop", "[]x", 400, None),
         ("stop", "[]", 400, None),
         ("stop", "[true]", 400, None),
-        ("stop", "null", 400, None),
+        // No body and `null` are the same, and the API description allows both.
+        ("reset-breaker", "null", 200, Some((reset(None), false))),
+        ("stop-node", "null", 400, None),
         ("log-level", r#"["info"]"#, 400, None),
         ("log-level", r#""info""#, 400, None),
         ("refresh", r#" ["time"]"#, 400, None),
